@@ -1,0 +1,115 @@
+# make help lists the commands. Each does all of its own set-up.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/sh
+
+DEV := .venv
+DEMO := .venv-demo
+BIN := $(DEV)/bin
+PYTEST_ARGS ?=
+
+# A pip older than the pins would advertise the newer one; --user is refused in environments.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_USER := 0
+
+# The first Python that is new enough and can make environments; PYTHON=... chooses another.
+PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+CAN := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+CANNOT := Needs Python 3.11 or newer with venv, tried: $(PYTHONS). \
+	On Debian or Ubuntu: apt-get install python3-venv. Elsewhere: make PYTHON=/path/to/python3.11
+FIND_PYTHON = python= ; for p in $(PYTHONS); do \
+	"$$p" -c '$(CAN)' 2>/dev/null && { python=$$p; break; }; done; \
+	[ -n "$$python" ] || { echo "$(CANNOT)" >&2; exit 1; }
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(DEMO)/.installed ## a small dataset from end to end, no cloud needed
+	@$(DEMO)/bin/file-dataset demo
+
+.PHONY: test
+test: lint types ## everything CI runs: linters, types, all tests
+	@$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
+
+.PHONY: unit
+unit: $(DEV)/.installed ## the quick tests only; PYTEST_ARGS="-k url -x" narrows them
+	@$(BIN)/pytest -q $(PYTEST_ARGS) src tests/unit
+
+.PHONY: lint
+lint: $(DEV)/.installed ## style, formatting, and who imports whom
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --quiet --check
+	@out=$$($(BIN)/lint-imports --no-logo --no-cache) || { echo "$$out"; exit 1; }
+
+.PHONY: types
+types: $(DEV)/.installed ## the type checker
+	@$(BIN)/mypy
+
+.PHONY: format
+format: $(DEV)/.installed ## repair style and formatting
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.PHONY: setup
+setup: $(DEV)/.installed ## the development environment alone, in .venv
+
+.PHONY: clean
+clean: ## remove environments, caches and build products
+	rm -rf .venv* build dist .hypothesis .*_cache .coverage*
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: python
+python: # which Python would be used
+	@$(FIND_PYTHON); echo "$$python"
+
+# --- environments -----------------------------------------------------------------------------
+# Two stamps each: .pins is slow and follows the pins, .installed is quick and follows pyproject.
+# --clear: what an interrupted or outdated set-up left is not built upon.
+
+PIP_INSTALL := bin/python -m pip install -qq --no-input
+
+define environment
+# No recipe: a Python that was upgraded away leaves a dangling link, and .pins is then made anew.
+$(1)/bin/python:
+
+$(1)/.pins: $(2) $(3) $(1)/bin/python
+	@$$(FIND_PYTHON); echo "Setting up $(1) with $$$$("$$$$python" -V); this is needed once."; \
+		"$$$$python" -m venv --clear $(1)
+	@$(1)/$(PIP_INSTALL) --require-hashes -r $$<
+	@$$(if $(3),$(1)/$(PIP_INSTALL) --require-hashes --no-deps --target $(1)/pandas-2.2 -r $(3))
+	@touch $$@
+
+$(1)/.installed: $(1)/.pins pyproject.toml
+	@$(1)/$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $$@
+endef
+
+# The tests of the oldest pandas put .venv/pandas-2.2 first on the path.
+$(eval $(call environment,$(DEV),requirements/dev.txt,requirements/pandas-2.2.txt))
+$(eval $(call environment,$(DEMO),requirements/demo.txt))
+
+# --- pins -------------------------------------------------------------------------------------
+# Resolved for every platform and Python at once, with hashes, and naming no index: each machine
+# uses its own. The order matters: the demo has the versions that were tested.
+
+UV := .venv-uv/bin/uv
+COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make pins" $(UPGRADE)
+UPGRADE ?= --upgrade
+
+.PHONY: pins
+pins: $(UV) ## recompile requirements/*.txt; UPGRADE= keeps versions that still fit
+	@$(COMPILE) --all-extras pyproject.toml requirements/dev.in -o requirements/dev.txt
+	@$(COMPILE) --extra examples pyproject.toml requirements/build.in \
+		-c requirements/dev.txt -o requirements/demo.txt
+	@$(COMPILE) --no-deps requirements/pandas-2.2.in -o requirements/pandas-2.2.txt
+
+$(UV):
+	@$(FIND_PYTHON); "$$python" -m venv --clear .venv-uv
+	@.venv-uv/$(PIP_INSTALL) "uv>=0.13"

@@ -1,0 +1,95 @@
+"""Local files: written whole or not at all, with the system's errors in this library's words."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from file_dataset.domain.errors import (
+    AlreadyExistsError,
+    InvalidUrlError,
+    NoSpaceError,
+    NotFoundError,
+    PermissionDeniedError,
+    StoreError,
+    TransientError,
+    UnsupportedError,
+)
+from file_dataset.domain.url import Url
+
+_MARK = ".file_dataset-"
+
+_MEANINGS: dict[int, tuple[type[StoreError], str]] = {
+    errno.ENOENT: (NotFoundError, "not found"),
+    errno.ENOTDIR: (NotFoundError, "not found: a part of its path is a file, not a directory"),
+    errno.EACCES: (PermissionDeniedError, "permission denied"),
+    errno.EPERM: (PermissionDeniedError, "permission denied"),
+    errno.EROFS: (PermissionDeniedError, "permission denied: the file system is read-only"),
+    errno.EEXIST: (AlreadyExistsError, "exists already"),
+    errno.EISDIR: (UnsupportedError, "is a directory, not a file"),
+    errno.ENOTEMPTY: (UnsupportedError, "is a directory, not a file"),
+    errno.ELOOP: (UnsupportedError, "is a symbolic link that leads in a circle or outward"),
+    errno.ENOSPC: (NoSpaceError, "no space left on the device"),
+    errno.EDQUOT: (NoSpaceError, "the disk quota is used up"),
+    errno.EFBIG: (NoSpaceError, "the file is larger than the file system allows"),
+    errno.EMFILE: (TransientError, "too many open files; raise `ulimit -n`"),
+    errno.ENFILE: (TransientError, "too many open files on this machine"),
+    errno.EAGAIN: (TransientError, "the system was busy"),
+    errno.EINTR: (TransientError, "the system call was interrupted"),
+    errno.ESTALE: (TransientError, "the network file system has lost the file; try again"),
+    errno.ETIMEDOUT: (TransientError, "the file system did not answer in time"),
+}
+
+
+@contextlib.contextmanager
+def local_errors(url: Url) -> Iterator[None]:
+    """Turn the system's errors about a local file into this library's.
+
+    Raises:
+        StoreError: The kind that fits the error number; StoreError itself for an unknown one.
+        InvalidUrlError: If the system cannot hold the name at all.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InvalidUrlError(f"{url}: the name is too long for the file system") from error
+        kind, meaning = _MEANINGS.get(error.errno or 0, (StoreError, error.strerror or str(error)))
+        raise kind(f"{_subject(error, url)}: {meaning}", url=url, detail=str(error)) from error
+
+
+def _subject(error: OSError, url: Url) -> str:
+    """The file that an error is about: of a copy it may be either one."""
+    name = error.filename
+    if not isinstance(name, str) or is_temporary(os.path.basename(name)):
+        return url.redacted
+    return name
+
+
+def temporary_name(path: Path) -> Path:
+    """A name beside the path that no one else has, hidden, and known as ours to who sweeps."""
+    return path.with_name(f"{_MARK}{uuid.uuid4().hex}.tmp")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one that temporary_name() gives."""
+    return name.startswith(_MARK) and name.endswith(".tmp")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside the given one, which takes its place if the body succeeds."""
+    temporary = temporary_name(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        raise

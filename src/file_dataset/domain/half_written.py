@@ -1,0 +1,96 @@
+"""Files that are being written: beside their place, in directories that come and go with them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from file_dataset.domain.errors import InvalidUrlError
+from file_dataset.domain.files import is_temporary, local_errors, temporary_name
+from file_dataset.domain.url import Url
+
+_ATTEMPTS = 10
+
+
+@contextlib.contextmanager
+def half_written(url: Url) -> Iterator[Path]:
+    """An empty file beside the place of another; it and unused directories are gone in the end.
+
+    Raises:
+        StoreError: If it cannot be made there.
+        InvalidUrlError: If its name is one that is kept for such files.
+    """
+    process = os.getpid()
+    temporary, made = begin(url)
+    try:
+        yield temporary
+    finally:
+        # A child forked in the body ends this context too, while its parent goes on.
+        if os.getpid() == process:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            remove_empty(url, made)
+
+
+def begin(url: Url, *, attempts: int = _ATTEMPTS) -> tuple[Path, int]:
+    """An empty temporary file beside a place, and how many directories were made for it.
+
+    It is there from the start because it keeps its directory: without it another write, which
+    failed, would take the directory away again before anything is in it.
+    """
+    if is_temporary(url.name):
+        raise InvalidUrlError(f"{url}: names of this kind are for files that are half written")
+    temporary = temporary_name(Path(url.path))
+    made = 0
+    try:
+        with local_errors(url):
+            made = _make_parents(temporary)
+            temporary.touch(exist_ok=False)
+    except BaseException as error:
+        remove_empty(url, made)
+        # A neighbour that failed may have taken the directories away again that it had made.
+        if isinstance(error.__cause__, FileNotFoundError) and attempts > 1:
+            return begin(url, attempts=attempts - 1)
+        raise
+    return temporary, made
+
+
+def _make_parents(path: Path) -> int:
+    """Make the directories above a file; gives how many were not there."""
+    missing = sum(not above.exists() for above in path.parents)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        # mkdir says so too of a directory that a neighbour took away before it could look at it.
+        if os.path.isdir(error.filename) or not os.path.lexists(error.filename):
+            raise FileNotFoundError(errno.ENOENT, "went away", error.filename) from None
+        raise NotADirectoryError(errno.ENOTDIR, "not a directory", error.filename) from None
+    return missing
+
+
+def remove_empty(url: Url, made: int) -> list[Path]:
+    """Take away directories above a file that came with it, unless others use them by now.
+
+    Args:
+        url: The file.
+        made: How many directories came with it.
+
+    Returns:
+        Those that are gone.
+    """
+    removed: list[Path] = []
+    with contextlib.suppress(OSError):
+        for parent in list(Path(url.path).parents)[:made]:
+            parent.rmdir()
+            removed.append(parent)
+    return removed
+
+
+def stamp(path: Path) -> None:
+    """Set the time of writing: the system's own is too coarse to tell two quick writes apart."""
+    now = time.time_ns()
+    os.utime(path, ns=(now, now))

@@ -1,0 +1,71 @@
+"""Which ids and filenames may become a part of a path: one rule for all of them."""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from collections.abc import Iterable
+
+RECORDS = ".file_dataset"
+"""The directory below a destination that belongs to this library; no row may be called so."""
+
+_LONGEST = 255
+
+
+def segment_fault(segment: str) -> str:
+    """What keeps a text from being one segment of a path; empty if nothing does.
+
+    Names are refused and never mended, so that what a table says is what a bucket holds.
+
+    >>> segment_fault("case 7 é")
+    ''
+    >>> segment_fault("..")
+    "is '..', which leads elsewhere"
+    """
+    if not segment:
+        return "is empty"
+    if segment in {".", ".."}:
+        return f"is {segment!r}, which leads elsewhere"
+    if "/" in segment or "\\" in segment:
+        return "contains a slash or a backslash"
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in segment):
+        return "contains a control character, or half of a surrogate pair"
+    if len(segment.encode()) > _LONGEST:
+        return f"is longer than {_LONGEST} bytes"
+    return ""
+
+
+def row_id_fault(row_id: object) -> str:
+    """What keeps a value from being a row's id; empty if nothing does."""
+    if isinstance(row_id, bool) or not isinstance(row_id, int | str):
+        return f"is of type {type(row_id).__name__}, neither int nor str"
+    if row_id == RECORDS:
+        return f"is {RECORDS!r}, where this library keeps its records"
+    return segment_fault(str(row_id))
+
+
+def file_name_fault(name: object) -> str:
+    """What keeps a value from being a filename, ``a.txt`` or ``a/b.txt``; empty if nothing does."""
+    if not isinstance(name, str):
+        return f"is of type {type(name).__name__}, not str"
+    return _file_name_fault(name)
+
+
+@functools.lru_cache(maxsize=1024)  # a table asks the same few names of every row
+def _file_name_fault(name: str) -> str:
+    if name.startswith("/"):
+        return "is absolute"
+    faults = (segment_fault(segment) for segment in name.split("/"))
+    return next(filter(None, faults), "")
+
+
+def clashing_names(names: Iterable[str]) -> list[str]:
+    """The names that would have to be a file and a directory at once, as ``a`` beside ``a/b``."""
+    wanted = set(names)
+    directories = {
+        name[:position]
+        for name in wanted
+        for position, character in enumerate(name)
+        if character == "/"
+    }
+    return sorted(wanted & directories)

@@ -1,0 +1,188 @@
+"""The name of an object, a prefix or a local file, as one value."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+import attrs
+
+from file_dataset.domain.errors import InvalidUrlError
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_ONE_SLASH = re.compile(r"[a-z][a-z0-9+.-]+:/[^/]")
+_HTTP = ("http", "https")
+
+
+def _spelled(url: Url, _: attrs.Attribute[str], value: str) -> None:
+    _check_spelling(value, local=url.scheme == "file")
+
+
+def _check_spelling(value: str, *, local: bool) -> None:
+    if "\0" in value:
+        raise InvalidUrlError(f"a URL cannot hold a NUL: {value!r}")
+    try:
+        # Local names are bytes, which Python spells with surrogates; everything else is UTF-8.
+        os.fsencode(value) if local else value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidUrlError(f"{value!r} cannot be written as UTF-8: {error.reason}") from None
+
+
+@attrs.frozen(order=True, repr=False)
+class Url:
+    """The name of an object or a prefix: scheme, authority and key, each verbatim.
+
+    Nothing in a key is decoded or collapsed, so ``#``, ``?``, ``%`` and ``//`` mean themselves.
+    A local file has the scheme ``file``, no authority, and an absolute path as its key.
+
+    Args:
+        scheme: Which store serves it, in lower case, such as ``s3``.
+        authority: The bucket, container or host.
+        key: Everything after the authority's slash; a local file's absolute path.
+
+    Raises:
+        InvalidUrlError: If the parts do not make a URL that reads back as itself.
+
+    >>> url = Url.parse("s3://bucket/cases/7/image.mha")
+    >>> url.authority, url.key, url.name
+    ('bucket', 'cases/7/image.mha', 'image.mha')
+    >>> str(Url.parse("s3://bucket/out/").joined("7", "mask.mha"))
+    's3://bucket/out/7/mask.mha'
+    """
+
+    scheme: str = attrs.field()
+    authority: str = attrs.field(validator=_spelled)
+    key: str = attrs.field(validator=_spelled)
+
+    @scheme.validator
+    def _scheme_is_one(self, _: attrs.Attribute[str], value: str) -> None:
+        if not _SCHEME.fullmatch(value):
+            raise InvalidUrlError(f"{value!r} is no URL scheme")
+
+    def __attrs_post_init__(self) -> None:
+        if "/" in self.authority:
+            raise InvalidUrlError(f"{self.authority!r} is no authority of a URL: it has a slash")
+        if self.scheme == "file" and (self.authority or not _is_plain(self.key)):
+            raise InvalidUrlError(
+                f"{self.key!r} is not an absolute path in its plain spelling "
+                f"(no '//', no '.' or '..', no slash at the end)"
+            )
+
+    @classmethod
+    def parse(cls, text: str | os.PathLike[str]) -> Url:
+        """The URL that a text or a path spells; text without ``://`` is a local path.
+
+        Raises:
+            InvalidUrlError: If it is empty, has a NUL, or is a URL with a slash missing.
+        """
+        spelled: object = os.fspath(text)
+        if not isinstance(spelled, str) or not spelled:
+            raise InvalidUrlError(f"{spelled!r} is no URL and no path")
+        if isinstance(text, os.PathLike):
+            return cls.local(text)
+        scheme, separator, rest = spelled.partition("://")
+        if not separator or "/" in scheme:
+            if _ONE_SLASH.match(spelled):
+                # Only its beginning is told: the rest may hold a secret, as the query of a URL may.
+                start = spelled.partition(":")[0]
+                raise InvalidUrlError(
+                    f"'{start}:/...' looks like a URL with a slash missing after the colon; "
+                    f"write './{start}:/...' if it is a local path"
+                )
+            return cls.local(spelled)
+        scheme = scheme.lower()
+        authority, _, key = rest.partition("/")
+        if scheme != "file":
+            return cls(scheme, authority, key)
+        if authority not in ("", "localhost"):
+            raise InvalidUrlError(f"{spelled!r} names another host; a file URL is local")
+        return cls.local("/" + unquote(key, errors="surrogateescape"))
+
+    @classmethod
+    def local(cls, path: str | os.PathLike[str]) -> Url:
+        """The URL of a local path, made absolute."""
+        return cls("file", "", _absolute(os.fspath(path)))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this names a file of this machine."""
+        return self.scheme == "file"
+
+    @property
+    def path(self) -> str:
+        """The local path. Raises InvalidUrlError for a URL that is not local."""
+        if not self.is_local:
+            raise InvalidUrlError(f"{self.redacted} is no local path")
+        return self.key
+
+    @property
+    def name(self) -> str:
+        """The last segment of the key."""
+        return self.key.rpartition("/")[2]
+
+    def joined(self, *names: str) -> Url:
+        """The URL below this one; a slash at the end of this one makes no difference."""
+        parts = "/".join(names)
+        stem = self.key.rstrip("/")
+        key = f"{stem}/{parts}" if stem or self.is_local else parts
+        return attrs.evolve(self, key=key)
+
+    @property
+    def stem(self) -> str:
+        """What the keys of all objects below this prefix begin with: the key and one slash."""
+        return self.key if not self.key or self.key.endswith("/") else self.key + "/"
+
+    def contains(self, other: Url) -> bool:
+        """Whether the other is below this one, segment-wise: ``a`` does not contain ``ab/c``."""
+        return (
+            (self.scheme, self.authority) == (other.scheme, other.authority)
+            and other.key.startswith(self.stem)
+            and other.key != self.stem
+        )
+
+    def child(self, name: str) -> Url:
+        """The prefix one segment below this one; the segment may be empty, as in ``a//b``."""
+        return attrs.evolve(self, key=self.stem + (name or "/"))
+
+    @property
+    def redacted(self) -> str:
+        """The text with what may be secret left out: passwords, and the query of a web URL."""
+        userinfo, at, host = self.authority.rpartition("@")
+        authority = f"***@{host}" if at and userinfo else self.authority
+        key, query, _ = self.key.partition("?") if self.scheme in _HTTP else (self.key, "", "")
+        return self._spell(authority, f"{key}?***" if query else key)
+
+    def _spell(self, authority: str, key: str) -> str:
+        if self.is_local:
+            return key
+        return f"{self.scheme}://{authority}/{key}" if key else f"{self.scheme}://{authority}"
+
+    def __str__(self) -> str:
+        return self._spell(self.authority, self.key)
+
+    def __repr__(self) -> str:
+        return f"Url({self.redacted!r})"
+
+
+def _is_plain(path: str) -> bool:
+    """Whether an absolute path has one spelling: no ``//``, ``.``, ``..`` or slash at the end."""
+    return path.startswith("/") and (
+        path == "/" or not {"", ".", ".."}.intersection(path[1:].split("/"))
+    )
+
+
+def _absolute(path: str) -> str:
+    """The path made absolute, in its plain spelling."""
+    _check_spelling(path, local=True)
+    spelled = PurePosixPath(path)
+    if not spelled.is_absolute():
+        spelled = PurePosixPath(Path.cwd(), path)
+    if ".." in spelled.parts:
+        # What `..` means depends on the links before it, so the file system is asked.
+        last = len(spelled.parts) - spelled.parts[::-1].index("..")
+        spelled = PurePosixPath(os.path.realpath(PurePosixPath(*spelled.parts[:last]))).joinpath(
+            *spelled.parts[last:]
+        )
+    return "/" + str(spelled).lstrip("/")

@@ -1,0 +1,94 @@
+"""What holds for every test: no network but this machine's own, and none of its AWS settings."""
+
+import ipaddress
+import os
+import socket
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile(
+    "default", max_examples=30, stateful_step_count=20, deadline=None, print_blob=True
+)
+settings.register_profile(
+    "ci",
+    max_examples=200,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=False,
+    print_blob=True,
+)
+# CI's is for the state machine over the stores, which asks for it (tests/integration/test_kit.py);
+# on every property of the suite it would take longer than it finds.
+settings.load_profile("default")
+
+
+class NetworkBlockedError(RuntimeError):
+    """A test reached out; it is no OSError, which engines would take for a bad connection."""
+
+
+def _is_here(host: object) -> bool:
+    """Whether a host is this machine; None and the empty text are, by the rules of sockets."""
+    name = host.decode() if isinstance(host, bytes) else str(host or "localhost")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse_elsewhere(host: object) -> None:
+    if not _is_here(host):
+        raise NetworkBlockedError(f"tests use no network, and this one asked for {host!r}")
+
+
+def _guarded(connect):
+    def guarded(self, address):
+        if self.family != socket.AF_UNIX:
+            _refuse_elsewhere(address[0])
+        return connect(self, address)
+
+    return guarded
+
+
+def _guarded_lookup(getaddrinfo):
+    def guarded(host, *args, **kwargs):
+        _refuse_elsewhere(host)
+        return getaddrinfo(host, *args, **kwargs)
+
+    return guarded
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network():
+    """Refuse every connection and every lookup of another machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", _guarded(socket.socket.connect))
+        patch.setattr(socket.socket, "connect_ex", _guarded(socket.socket.connect_ex))
+        patch.setattr(socket, "getaddrinfo", _guarded_lookup(socket.getaddrinfo))
+        _expect_blocked()
+        yield
+
+
+def _expect_blocked() -> None:
+    with socket.socket() as beyond:
+        for connect in (beyond.connect, beyond.connect_ex):
+            with pytest.raises(NetworkBlockedError, match=r"192\.0\.2\.1"):
+                connect(("192.0.2.1", 80))
+    with pytest.raises(NetworkBlockedError, match="example"):
+        socket.create_connection(("s3.example", 443))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        socket.create_connection(("localhost", server.getsockname()[1])).close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_aws_settings():
+    """Forget the AWS settings of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield

@@ -1,0 +1,149 @@
+import errno
+from pathlib import Path
+
+import pytest
+
+from file_dataset.domain import files
+from file_dataset.domain.errors import (
+    AlreadyExistsError,
+    InvalidUrlError,
+    NoSpaceError,
+    NotFoundError,
+    PermissionDeniedError,
+    StoreError,
+    TransientError,
+    UnsupportedError,
+)
+from file_dataset.domain.files import is_temporary, local_errors, replacing, temporary_name
+from file_dataset.domain.url import Url
+
+URL = Url.local("/some/file")
+
+
+def names_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+MEANINGS = {
+    "ENOENT": NotFoundError,
+    "ENOTDIR": NotFoundError,
+    "EACCES": PermissionDeniedError,
+    "EPERM": PermissionDeniedError,
+    "EROFS": PermissionDeniedError,
+    "EEXIST": AlreadyExistsError,
+    "EISDIR": UnsupportedError,
+    "ENOTEMPTY": UnsupportedError,
+    "ELOOP": UnsupportedError,
+    "ENOSPC": NoSpaceError,
+    "EDQUOT": NoSpaceError,
+    "EFBIG": NoSpaceError,
+    "EMFILE": TransientError,
+    "ENFILE": TransientError,
+    "EAGAIN": TransientError,
+    "EINTR": TransientError,
+    "ESTALE": TransientError,
+    "ETIMEDOUT": TransientError,
+    "EIO": StoreError,
+}
+
+
+@pytest.mark.parametrize(("name", "kind"), MEANINGS.items())
+def test_a_system_error_becomes_the_error_that_fits(name, kind):
+    cause = OSError(getattr(errno, name), "said the system", "/some/other")
+    with pytest.raises(StoreError) as caught, local_errors(URL):
+        raise cause
+    assert type(caught.value) is kind
+    assert caught.value.url == URL
+    assert caught.value.__cause__ is cause
+    assert "said the system" in caught.value.detail
+    assert str(caught.value).startswith("/some/other: ")
+
+
+def test_every_meaning_is_tested():
+    assert {getattr(errno, name) for name in MEANINGS} == {*files._MEANINGS, errno.EIO}
+
+
+def test_what_is_missing_is_not_found():
+    with pytest.raises(NotFoundError, match="not found"), local_errors(URL):
+        Path("/no/such/file").read_bytes()
+
+
+def test_a_name_that_is_too_long_is_no_url():
+    with pytest.raises(InvalidUrlError, match="too long"), local_errors(URL):
+        Path("x" * 256).stat()
+
+
+@pytest.mark.parametrize("error", [NotFoundError("mine"), InvalidUrlError("mine"), KeyError("bug")])
+def test_other_errors_pass(error):
+    with pytest.raises(type(error)) as caught, local_errors(URL):
+        raise error
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("name", [None, 3, b"/bytes", "/some/.file_dataset-0.tmp"])
+def test_an_error_of_no_file_that_the_user_knows_is_about_the_url(name):
+    with pytest.raises(NotFoundError, match=r"^/some/file: "), local_errors(URL):
+        raise FileNotFoundError(errno.ENOENT, "gone", name)
+
+
+def test_temporary_names_are_hidden_beside_and_like_no_other():
+    path = Path("/some/file")
+    names = {temporary_name(path) for _ in range(100)}
+    assert len(names) == 100
+    assert {name.parent for name in names} == {path.parent}
+    assert all(is_temporary(name.name) and name.name.startswith(".") for name in names)
+    assert not is_temporary("file")
+    assert not is_temporary(".hidden.tmp")
+
+
+@pytest.mark.parametrize("old", [b"old", None])
+def test_a_file_is_replaced_when_the_body_ends(tmp_path, old):
+    path = tmp_path / "file"
+    if old is not None:
+        path.write_bytes(old)
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert (path.read_bytes() if path.exists() else None) == old
+    assert path.read_bytes() == b"new"
+    assert names_in(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])
+@pytest.mark.parametrize("begun", [True, False])
+def test_nothing_is_left_when_the_body_fails(tmp_path, error, begun):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def replace():
+        with replacing(path) as temporary:
+            if begun:
+                temporary.write_bytes(b"new")
+            raise error
+
+    with pytest.raises(error):
+        replace()
+    assert path.read_bytes() == b"old"
+    assert names_in(tmp_path) == ["file"]
+
+
+def test_nothing_is_left_when_the_place_is_taken(tmp_path):
+    path = tmp_path / "directory"
+    path.mkdir()
+    with pytest.raises(IsADirectoryError), replacing(path) as temporary:
+        temporary.write_bytes(b"new")
+    assert names_in(tmp_path) == ["directory"]
+
+
+def test_a_link_is_replaced_and_not_what_it_leads_to(tmp_path):
+    (tmp_path / "target").write_bytes(b"target")
+    (tmp_path / "link").symlink_to("target")
+    with replacing(tmp_path / "link") as temporary:
+        temporary.write_bytes(b"new")
+    assert (tmp_path / "target").read_bytes() == b"target"
+    assert not (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is full")
+def test_a_full_device_has_no_space():
+    with pytest.raises(NoSpaceError, match="no space left"), local_errors(URL):
+        Path("/dev/full").write_bytes(b"data")
