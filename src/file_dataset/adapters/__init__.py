@@ -1,0 +1,1 @@
+"""How it is done: stores and layers, each around one outside library."""

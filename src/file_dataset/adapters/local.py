@@ -1,0 +1,209 @@
+"""``file://`` and plain paths: files of this machine, as objects."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import itertools
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from file_dataset.domain.errors import (
+    NotFoundError,
+    PreconditionFailedError,
+    RangeNotSatisfiableError,
+    UnsupportedError,
+)
+from file_dataset.domain.files import is_temporary, local_errors, replacing
+from file_dataset.domain.half_written import begin, half_written, remove_empty, stamp
+from file_dataset.domain.objects import (
+    CREATE,
+    IfMatch,
+    ObjectInfo,
+    Prefix,
+    Span,
+    WriteMode,
+)
+from file_dataset.domain.per_object import PerObjectStore
+from file_dataset.domain.requests import Data, Prepared
+from file_dataset.domain.url import Url
+
+
+class LocalStore(PerObjectStore):
+    """Files of this machine: written beside their place and renamed into it.
+
+    Directories come into being with the first file below them and are no objects themselves.
+    Symbolic links to files are read through; a write replaces the link and not what it leads to,
+    and a listing does not enter linked directories. Devices, pipes and sockets are refused.
+    """
+
+    workers = 4
+
+    def __init__(self) -> None:
+        # Directories that came with prepared files, of which none is completed yet.
+        self._brought: set[Path] = set()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), ()
+
+    def _stat(self, url: Url) -> ObjectInfo:
+        with local_errors(url):
+            return _info(url, _regular(url))
+
+    def _read(self, url: Url, span: Span | None) -> bytes:
+        with local_errors(url):
+            _regular(url)
+            with open(url.path, "rb") as file:
+                if span is None:
+                    return file.read()
+                size = os.fstat(file.fileno()).st_size
+                if span.start >= size:
+                    raise RangeNotSatisfiableError(
+                        f"{url}: byte {span.start} is past the end ({size} bytes)", url=url
+                    )
+                file.seek(span.start)
+                # Never asks for more than there is, for which Python would reserve the memory.
+                return file.read(min(span.stop or size, size) - span.start)
+
+    def _write(self, url: Url, data: Data, mode: WriteMode) -> None:
+        with _placed(url, mode) as temporary:
+            temporary.write_bytes(data)
+
+    def _download(self, url: Url, path: Path) -> None:
+        with local_errors(url):
+            _regular(url)
+        with local_errors(Url.local(path)), replacing(path) as temporary:
+            _copy_file(url, temporary)
+
+    def _upload(self, path: Path, url: Url, mode: WriteMode) -> None:
+        self._copy(Url.local(path), url, mode)
+
+    def _copy(self, source: Url, url: Url, mode: WriteMode) -> None:
+        with _placed(url, mode, source) as temporary:
+            _copy_file(source, temporary)
+
+    def _delete(self, url: Url) -> None:
+        with contextlib.suppress(NotFoundError), local_errors(url):
+            os.unlink(url.path)
+
+    def _prepare(self, source: Url, url: Url) -> Prepared:
+        with local_errors(source):
+            _regular(source)
+        temporary, made = begin(url)
+        self._brought.update(list(temporary.parents)[:made])
+        prepared = Prepared(url, f"{temporary.name}:{made}")
+        try:
+            with local_errors(url):
+                _copy_file(source, temporary)
+                stamp(temporary)
+        except BaseException:
+            self._abort(prepared)
+            raise
+        return prepared
+
+    def _complete(self, prepared: Prepared) -> None:
+        temporary, _ = _parts(prepared)
+        with local_errors(prepared.url):
+            os.replace(temporary, prepared.url.path)
+        self._brought.difference_update(temporary.parents)
+
+    def _abort(self, prepared: Prepared) -> None:
+        temporary, made = _parts(prepared)
+        with local_errors(prepared.url):
+            temporary.unlink(missing_ok=True)
+        # What came with another file of the same directory goes with whichever is the last.
+        brought = sum(1 for _ in itertools.takewhile(self._brought.__contains__, temporary.parents))
+        self._brought.difference_update(remove_empty(prepared.url, max(made, brought)))
+
+    def list(self, prefix: Url, /, *, recursive: bool = True) -> Iterator[ObjectInfo | Prefix]:
+        """The files below a directory in the order of their names, without those half written."""
+        with local_errors(prefix):
+            try:
+                entries = sorted(os.scandir(prefix.path), key=lambda entry: entry.name)
+            except (FileNotFoundError, NotADirectoryError):
+                return
+        for entry in entries:
+            url = prefix.joined(entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._list_directory(url, recursive=recursive)
+            elif not is_temporary(entry.name):
+                # A file that is gone by now, or a pipe, is no object.
+                with contextlib.suppress(NotFoundError, UnsupportedError):
+                    yield self._stat(url)
+
+    def _list_directory(self, url: Url, *, recursive: bool) -> Iterator[ObjectInfo | Prefix]:
+        if recursive:
+            yield from self.list(url)
+        elif any(True for _ in self.list(url)):
+            yield Prefix(url)
+
+
+def _regular(url: Url) -> os.stat_result:
+    """The status of a regular file. Raises UnsupportedError for anything else."""
+    status = os.stat(url.path)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "is a directory", url.path)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsupportedError(f"{url}: is a device, a pipe or a socket, not a file", url=url)
+    return status
+
+
+def _info(url: Url, status: os.stat_result) -> ObjectInfo:
+    etag = f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
+    return ObjectInfo(url, status.st_size, etag, datetime.fromtimestamp(status.st_mtime, UTC))
+
+
+def _copy_file(source: Url, path: Path) -> None:
+    shutil.copyfile(source.path, path)
+    shutil.copymode(source.path, path)
+
+
+@contextlib.contextmanager
+def _placed(url: Url, mode: WriteMode, source: Url | None = None) -> Iterator[Path]:
+    """A temporary file that takes the object's place, as the mode allows, if the body succeeds."""
+    if source is not None:
+        with local_errors(source):
+            _regular(source)
+    with half_written(url) as temporary, local_errors(url):
+        yield temporary
+        stamp(temporary)
+        _place(temporary, url, mode)
+
+
+def _place(temporary: Path, url: Url, mode: WriteMode) -> None:
+    if mode is CREATE:
+        # Unlike a rename, a link fails where something is.
+        os.link(temporary, url.path)
+    elif isinstance(mode, IfMatch):
+        _replace_version(temporary, url, mode.etag)
+    else:
+        os.replace(temporary, url.path)
+
+
+def _replace_version(temporary: Path, url: Url, etag: str) -> None:
+    try:
+        _regular(url)
+        with open(url.path, "rb") as file:
+            # Whoever else replaces this version waits here, and then finds another file in place.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            held = os.fstat(file.fileno())
+            current = os.path.samestat(os.stat(url.path), held) and _info(url, held).etag == etag
+            if current:
+                os.replace(temporary, url.path)
+    except FileNotFoundError:
+        current = False
+    if not current:
+        raise PreconditionFailedError(f"{url}: is no longer version {etag}", url=url)
+
+
+def _parts(prepared: Prepared) -> tuple[Path, int]:
+    """What the token of a preparation says: its temporary file, and the directories made for it."""
+    name, _, made = prepared.token.partition(":")
+    if not (is_temporary(name) and made.isdecimal()):
+        raise NotFoundError(f"{prepared.url}: {prepared.token!r} is no token of this store")
+    return Path(prepared.url.path).with_name(name), int(made)

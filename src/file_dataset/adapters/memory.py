@@ -1,0 +1,166 @@
+"""``memory://``: objects in a dictionary of this process, for tests and for trying things out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import attrs
+
+from file_dataset.domain.errors import (
+    AlreadyExistsError,
+    NotFoundError,
+    PreconditionFailedError,
+    RangeNotSatisfiableError,
+    UnsupportedError,
+)
+from file_dataset.domain.files import local_errors
+from file_dataset.domain.objects import (
+    CREATE,
+    IfMatch,
+    ObjectInfo,
+    Prefix,
+    Span,
+    WriteMode,
+)
+from file_dataset.domain.per_object import PerObjectStore
+from file_dataset.domain.requests import Data, Prepared
+from file_dataset.domain.url import Url
+
+
+@attrs.frozen
+class _Object:
+    data: bytes
+    etag: str
+    modified: datetime
+
+    @classmethod
+    def of(cls, data: Data) -> _Object:
+        held = bytes(data)
+        return cls(held, hashlib.md5(held, usedforsecurity=False).hexdigest(), datetime.now(UTC))
+
+
+class MemoryStore(PerObjectStore):
+    """Objects in a dictionary, for as long as the store lives, in the process that made it.
+
+    Another process would see a copy that goes its own way, so the store neither pickles nor
+    serves a forked child, and says so.
+    """
+
+    # Under the interpreter lock more threads would only wait for each other.
+    workers = 1
+
+    def __init__(self) -> None:
+        self._objects: dict[Url, _Object] = {}
+        self._prepared: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a MemoryStore lives in the process that made it and cannot be pickled; "
+            "use a directory or a bucket for what several processes share"
+        )
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise UnsupportedError(
+                f"this MemoryStore lives in process {self._pid}, and this is process "
+                f"{os.getpid()}; use a directory or a bucket for what several processes share"
+            )
+
+    def _find(self, url: Url) -> _Object:
+        self._check_process()
+        found = self._objects.get(url)
+        if found is None:
+            raise NotFoundError(f"{url}: not found", url=url)
+        return found
+
+    def _stat(self, url: Url) -> ObjectInfo:
+        return _info(url, self._find(url))
+
+    def _read(self, url: Url, span: Span | None) -> bytes:
+        data = self._find(url).data
+        if span is None:
+            return data
+        if span.start >= len(data):
+            raise RangeNotSatisfiableError(
+                f"{url}: byte {span.start} is past the end ({len(data)} bytes)", url=url
+            )
+        return data[span.start : span.stop]
+
+    def _write(self, url: Url, data: Data, mode: WriteMode) -> None:
+        self._check_process()
+        made = _Object.of(data)
+        with self._lock:
+            there = self._objects.get(url)
+            if mode is CREATE and there is not None:
+                raise AlreadyExistsError(f"{url}: exists already", url=url)
+            if isinstance(mode, IfMatch) and (there is None or there.etag != mode.etag):
+                raise PreconditionFailedError(f"{url}: is no longer version {mode.etag}", url=url)
+            self._objects[url] = made
+
+    def _delete(self, url: Url) -> None:
+        self._check_process()
+        with self._lock:
+            self._objects.pop(url, None)
+
+    def _prepare(self, source: Url, url: Url) -> Prepared:
+        self._check_process()
+        token = uuid.uuid4().hex
+        if source.is_local:
+            with local_errors(source):
+                self._prepared[token] = Path(source.path).read_bytes()
+        else:
+            self._prepared[token] = self._find(source).data
+        return Prepared(url, token)
+
+    def _complete(self, prepared: Prepared) -> None:
+        self._check_process()
+        data = self._prepared.pop(prepared.token, None)
+        if data is None:
+            raise NotFoundError(f"{prepared.url}: nothing is prepared", url=prepared.url)
+        made = _Object.of(data)
+        with self._lock:
+            self._objects[prepared.url] = made
+
+    def _abort(self, prepared: Prepared) -> None:
+        self._check_process()
+        self._prepared.pop(prepared.token, None)
+
+    def list(self, prefix: Url, /, *, recursive: bool = True) -> Iterator[ObjectInfo | Prefix]:
+        """The objects below a prefix, in the order of their keys."""
+        self._check_process()
+        with self._lock:
+            below = sorted(pair for pair in self._objects.items() if prefix.contains(pair[0]))
+        seen: set[str] = set()
+        for url, held in below:
+            child, deeper, _ = url.key.removeprefix(prefix.stem).partition("/")
+            if recursive or not deeper:
+                yield _info(url, held)
+            elif child not in seen:
+                seen.add(child)
+                yield Prefix(prefix.child(child))
+
+
+def _info(url: Url, held: _Object) -> ObjectInfo:
+    return ObjectInfo(url, len(held.data), held.etag, held.modified)
+
+
+_SHARED: dict[str, MemoryStore] = {}
+
+
+def shared() -> MemoryStore:
+    """The one store behind all ``memory://`` URLs of this process.
+
+    A child that is forked after the first call gets its parent's store, which refuses to work
+    there: an empty one in its place would lose what the child writes, without a word. A process
+    that was started afresh has a store of its own, which is empty.
+    """
+    return _SHARED.get("") or _SHARED.setdefault("", MemoryStore())

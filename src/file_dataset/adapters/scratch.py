@@ -1,0 +1,169 @@
+"""Temporary space on this machine, private to its user and gone in the end."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from file_dataset.adapters.per_process import PerProcess
+from file_dataset.domain.errors import NotFoundError
+from file_dataset.domain.files import local_errors
+from file_dataset.domain.url import Url
+
+_log = logging.getLogger(__name__)
+_PRIVATE = 0o700
+
+
+@attrs.frozen(eq=False)
+class TempScratch:
+    """Temporary directories, each below one root that only this user can enter.
+
+    The root is there as long as one of its directories is open. What is open still is removed by
+    ``close``, at the end of a ``with`` statement, when the scratch is no longer referred to, or
+    when the process ends. Each process makes and removes its own: a forked child touches nothing
+    of its parent's, and a pickled scratch starts afresh.
+
+    Args:
+        dir: The directory to make the root in; None for the system's.
+
+    Raises:
+        NotFoundError: If there is no such directory.
+
+    >>> with TempScratch() as scratch, scratch.open() as directory:
+    ...     _ = (directory / "image.mha").write_bytes(b"...")
+    >>> directory.exists()
+    False
+    """
+
+    dir: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
+    _root: PerProcess[_Root] = attrs.field(init=False, repr=False)
+
+    @dir.validator
+    def _is_a_directory(self, _: attrs.Attribute[Path | None], value: Path | None) -> None:
+        if value is not None and not value.is_dir():
+            raise NotFoundError(
+                f"{value}: not found, or no directory; temporary files are to be kept there",
+                url=Url.local(value),
+            )
+
+    @_root.default
+    def _root_of_each_process(self) -> PerProcess[_Root]:
+        return PerProcess(functools.partial(_Root, self.dir))
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Path]:
+        """A new directory that is gone, with all that is in it, when the context ends.
+
+        Raises:
+            StoreError: If it cannot be made.
+        """
+        process = os.getpid()
+        root = self._root()
+        directory = root.make()
+        try:
+            yield directory
+        finally:
+            # A child forked in the body ends this context too, with its parent's lock and files.
+            if os.getpid() == process:
+                root.take_back(directory)
+
+    def close(self) -> None:
+        """Remove the root and what is left in it; what is opened later goes below a new one."""
+        self._root().remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Root:
+    """One process's root: there as long as there is a directory below it."""
+
+    def __init__(self, parent: Path | None) -> None:
+        self._parent = Path(tempfile.gettempdir()) if parent is None else parent
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._directories: set[Path] = set()
+        self._remove: Callable[[], object] | None = None
+        self._path = self._parent
+
+    def make(self) -> Path:
+        """A new directory below the root."""
+        with self._lock, local_errors(Url.local(self._parent)):
+            if self._remove is None:
+                self._path = Path(tempfile.mkdtemp(prefix="file_dataset-", dir=self._parent))
+                self._remove = weakref.finalize(self, _remove, self._path, os.getpid())
+            directory = self._path / str(next(self._numbers))
+            self._directories.add(directory)
+            directory.mkdir(_PRIVATE)
+        return directory
+
+    def take_back(self, directory: Path) -> None:
+        """Remove a directory, and the root with the last one."""
+        _remove(directory, os.getpid())
+        with self._lock:
+            self._directories.discard(directory)
+            if not self._directories:
+                self._remove_all()
+
+    def remove(self) -> None:
+        """Remove the root with all that is in it."""
+        with self._lock:
+            self._remove_all()
+
+    def _remove_all(self) -> None:
+        self._directories.clear()
+        if self._remove is not None:
+            self._remove()
+            self._remove = None
+
+
+def _remove(directory: Path, process: int) -> None:
+    """Remove a directory and all that is in it, if this is the process that made it."""
+    if os.getpid() != process:
+        return
+    shutil.rmtree(directory, ignore_errors=True)
+    if directory.exists():
+        _make_removable(directory)
+        shutil.rmtree(directory, ignore_errors=True)
+    try:
+        shutil.rmtree(directory)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        # An error from here would hide how the work in it ended.
+        _log.warning("The temporary directory %s could not be removed: %s", directory, error)
+
+
+def _make_removable(directory: Path) -> None:
+    """What is in a directory can be removed by who may enter it and write to it."""
+    _make_private(directory)
+    for parent, names, _ in os.walk(directory):
+        for name in names:
+            _make_private(Path(parent, name))
+
+
+def _make_private(directory: Path) -> None:
+    with contextlib.suppress(OSError):
+        if not directory.is_symlink():
+            directory.chmod(_PRIVATE)

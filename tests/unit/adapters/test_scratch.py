@@ -1,0 +1,268 @@
+import contextlib
+import gc
+import logging
+import os
+import pickle
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import warnings
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.adapters.layers.fakes import in_forked_child
+
+from file_dataset.adapters.scratch import TempScratch
+from file_dataset.domain.errors import NotFoundError, PermissionDeniedError
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def as_a_user():
+    """A directory of a user whom modes bind, as they do not bind root."""
+    directory = Path(tempfile.mkdtemp())
+    root = os.geteuid() == 0
+    if root:
+        os.chown(directory, NOBODY, -1)
+        os.seteuid(NOBODY)
+    try:
+        yield directory
+    finally:
+        if root:
+            os.seteuid(0)
+        shutil.rmtree(directory)
+
+
+def modes(*paths):
+    return [stat.S_IMODE(path.stat().st_mode) for path in paths]
+
+
+def test_directories_are_fresh_private_and_gone_in_the_end(tmp_path):
+    with TempScratch(tmp_path) as scratch:
+        assert list(tmp_path.iterdir()) == []
+        with scratch.open() as first, scratch.open() as second:
+            assert first != second
+            assert first.parent == second.parent
+            assert first.parent.parent == tmp_path
+            assert modes(first.parent, first, second) == [0o700] * 3
+            assert list(first.iterdir()) == []
+            (first / "a").mkdir()
+            (first / "a" / "b").write_bytes(b"")
+        assert list(tmp_path.iterdir()) == []
+        with scratch.open() as third:
+            assert third.name == "3"
+    assert list(tmp_path.iterdir()) == []
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 5), max_size=30))
+def test_the_root_is_there_while_something_is_open(steps):
+    with tempfile.TemporaryDirectory() as parent, TempScratch(parent) as scratch:
+        opened: dict[int, contextlib.ExitStack] = {}
+        for step in steps:
+            if step in opened:
+                opened.pop(step).close()
+            else:
+                opened[step] = contextlib.ExitStack()
+                opened[step].enter_context(scratch.open())
+            roots = list(Path(parent).iterdir())
+            assert len(roots) == (1 if opened else 0)
+            assert sum(len(list(root.iterdir())) for root in roots) == len(opened)
+
+
+def test_closing_removes_what_is_open_still_and_it_can_be_used_again(tmp_path):
+    scratch = TempScratch(tmp_path)
+    with scratch.open() as directory:
+        (directory / "a").write_bytes(b"")
+        scratch.close()
+        assert list(tmp_path.iterdir()) == []
+        with scratch.open() as another:
+            assert another.is_dir()
+        assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+    scratch.close()
+
+
+def test_the_directory_is_gone_also_after_an_error(tmp_path):
+    with contextlib.suppress(ZeroDivisionError), TempScratch(tmp_path).open() as directory:
+        (directory / "a").write_bytes(b"")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_removes_the_directory_itself_does_no_harm(tmp_path):
+    with TempScratch(tmp_path).open() as directory:
+        directory.rmdir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_modes_do_not_keep_anything(as_a_user):
+    scratch = TempScratch(as_a_user)
+    with scratch.open() as open_still:
+        with scratch.open() as directory:
+            deep = directory / "a" / "b"
+            deep.mkdir(parents=True)
+            (deep / "file").write_bytes(b"")
+            (deep / "file").chmod(0)
+            deep.chmod(0)
+            (directory / "a").chmod(0o500)
+            directory.chmod(0o100)
+        assert list(open_still.parent.iterdir()) == [open_still]
+    assert list(as_a_user.iterdir()) == []
+
+
+def test_what_links_lead_to_is_left_alone(as_a_user):
+    outside = as_a_user / "outside"
+    outside.mkdir()
+    (outside / "kept").write_bytes(b"")
+    outside.chmod(0o500)
+    with TempScratch(as_a_user).open() as directory:
+        (directory / "locked").mkdir()
+        (directory / "locked" / "link").symlink_to(outside)
+        (directory / "link").symlink_to(outside)
+        (directory / "locked").chmod(0o500)
+    assert list(as_a_user.iterdir()) == [outside]
+    assert (outside / "kept").exists()
+    assert modes(outside) == [0o500]
+
+
+def test_what_cannot_be_removed_is_told_and_the_rest_is_gone(as_a_user, caplog, monkeypatch):
+    def refuse(path, mode):
+        raise PermissionError(path)
+
+    with caplog.at_level(logging.WARNING), TempScratch(as_a_user).open() as directory:
+        for name in "abc":
+            (directory / name).mkdir()
+            (directory / name / "file").write_bytes(b"")
+        (directory / "b").chmod(0o500)
+        monkeypatch.setattr(Path, "chmod", refuse)  # as it is for the files of another user
+    monkeypatch.undo()
+    assert [path.name for path in directory.iterdir()] == ["b"]
+    assert str(directory) in caplog.text
+    assert "could not be removed" in caplog.text
+    (directory / "b").chmod(0o700)
+
+
+def test_an_open_file_does_not_keep_anything(tmp_path):
+    with contextlib.ExitStack() as files, TempScratch(tmp_path).open() as directory:
+        files.enter_context((directory / "a").open("wb"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_that_nobody_closes_is_removed_when_it_is_forgotten(tmp_path):
+    scratch = TempScratch(tmp_path)
+    # Not by open(), whose context removes its directory when it is forgotten in turn.
+    (scratch._root().make() / "a").write_bytes(b"")
+    assert len(list(tmp_path.iterdir())) == 1
+    del scratch
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_that_nobody_closes_is_removed_when_the_process_ends(tmp_path):
+    program = (
+        "import sys\n"
+        "from file_dataset.adapters.scratch import TempScratch\n"
+        "scratch = TempScratch(sys.argv[1])\n"
+        "(scratch._root().make() / 'a').write_bytes(b'')\n"
+        "cycle = [scratch]; cycle.append(cycle)\n"
+        "sys.exit(3)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, tmp_path], check=False)
+    assert ended.returncode == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_forked_child_removes_nothing_of_its_parents(tmp_path):
+    program = (
+        "import os, sys\n"
+        "from file_dataset.adapters.scratch import TempScratch\n"
+        "scratch = TempScratch(sys.argv[1])\n"
+        "with scratch.open() as directory:\n"
+        "    if os.fork() == 0:\n"
+        "        with scratch.open() as own:\n"
+        "            assert own.parent != directory.parent\n"
+        "        scratch.close()\n"
+        "        sys.exit(0)\n"  # the child leaves by way of every context and finalizer
+        "    assert os.wait()[1] == 0\n"
+        "    assert directory.is_dir()\n"
+    )
+    subprocess.run([sys.executable, "-c", program, tmp_path], check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_child_that_is_forked_while_the_lock_is_held_does_not_hang(tmp_path):
+    scratch = TempScratch(tmp_path)
+
+    def in_child():
+        with scratch.open() as directory:
+            return directory.is_dir()
+
+    with scratch._root()._lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        assert in_forked_child(in_child)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_get_directories_of_their_own(tmp_path):
+    start = threading.Barrier(8)
+    seen = []
+    errors = []
+
+    def work(scratch):
+        start.wait(20)
+        try:
+            for _ in range(25):
+                with scratch.open() as directory:
+                    (directory / "a").touch(exist_ok=False)
+                    seen.append(directory)
+        except BaseException as error:
+            errors.append(error)
+            raise
+
+    with TempScratch(tmp_path) as scratch:
+        threads = [threading.Thread(target=work, args=[scratch]) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    assert not errors
+    assert len(set(seen)) == len(seen) == 200
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_directory_is_told_before_anything_happens(tmp_path):
+    with pytest.raises(NotFoundError, match="not found"):
+        TempScratch(tmp_path / "missing")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(NotFoundError, match="no directory"):
+        TempScratch(tmp_path / "file")
+
+
+def test_a_directory_that_cannot_be_written_is_told_in_words(as_a_user):
+    as_a_user.chmod(0o500)
+    with pytest.raises(PermissionDeniedError), TempScratch(as_a_user).open():
+        pass
+    as_a_user.chmod(0o700)
+
+
+def test_it_pickles_and_starts_afresh(tmp_path):
+    scratch = TempScratch(tmp_path)
+    with scratch.open() as directory:
+        again = pickle.loads(pickle.dumps(scratch))
+        with again.open() as another:
+            assert another.parent != directory.parent
+            assert another.parent.parent == tmp_path
+        assert directory.is_dir()
+
+
+def test_without_a_directory_it_is_the_systems(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with TempScratch().open() as directory:
+        assert directory.parent.parent == tmp_path
