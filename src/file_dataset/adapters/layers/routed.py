@@ -1,0 +1,219 @@
+"""One store in front of all others: each request goes to the store that serves its URL."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import attrs
+
+from file_dataset.adapters.layers._layer import renumbered
+from file_dataset.adapters.layers._merged import merged
+from file_dataset.adapters.layers._mounts import Made, Mount, by_scheme
+from file_dataset.adapters.layers._transfers import placed, relayed
+from file_dataset.adapters.per_process import PerProcess
+from file_dataset.adapters.scratch import TempScratch
+from file_dataset.domain.errors import FileDatasetError, StoreError, UnsupportedError
+from file_dataset.domain.objects import OVERWRITE, ObjectInfo, Prefix
+from file_dataset.domain.outcomes import Failed, Outcome
+from file_dataset.domain.ports import Scratch
+from file_dataset.domain.requests import (
+    Abort,
+    Complete,
+    Copy,
+    Delete,
+    Download,
+    Prepare,
+    Read,
+    Request,
+    Stat,
+    Upload,
+    Write,
+)
+from file_dataset.domain.store import Store, Verb
+from file_dataset.domain.threads import closing
+from file_dataset.domain.url import Url
+
+T = TypeVar("T")
+
+# How a part of a batch is carried out. `Any`: it is told apart by the request, not by the type.
+_Way: TypeAlias = Callable[[Sequence[Any]], Iterator[Outcome[Any]]]
+
+
+def _copied(mounts: Mapping[Url, Store]) -> Mapping[Url, Store]:
+    return dict(mounts)
+
+
+@attrs.frozen(eq=False)
+class Routed(Store):
+    """Sends each request to the store that serves its URL, and copies from one store to another.
+
+    The parts of a batch that go to several stores are carried out at the same time. A copy whose
+    source and target are served by different stores is an upload if the source is a local file, a
+    download if the target is one that may be overwritten, and otherwise both, by way of temporary
+    files; a preparation likewise. Local files are read and placed where they are, whichever store
+    is mounted for them. A listing comes from the one store that serves its prefix. A URL that no
+    store serves is the failure of its request.
+
+    Args:
+        mounts: Which store serves what lies below a URL; the longest fitting one counts. A URL of
+            nothing but a scheme stands for the whole scheme.
+        create: Makes the store of a scheme that has no fitting mount; called once per scheme and
+            process, when it is first needed. Its FileDatasetError is the request's failure.
+        scratch: Where objects lie on their way from one store to another.
+
+    Raises:
+        ValueError: If two mounts are the same place.
+    """
+
+    mounts: Mapping[Url, Store] = attrs.field(converter=_copied)
+    create: Callable[[str], Store]
+    scratch: Scratch = attrs.field(factory=TempScratch, kw_only=True)
+    _mounted: Mapping[str, list[Mount]] = attrs.field(init=False, repr=False)
+    _made: PerProcess[Made] = attrs.field(init=False, repr=False)
+
+    @_mounted.default
+    def _mounts_by_scheme(self) -> Mapping[str, list[Mount]]:
+        return by_scheme(self.mounts)
+
+    @_made.default
+    def _made_by_each_process(self) -> PerProcess[Made]:
+        return PerProcess(functools.partial(Made, self.create))
+
+    @property
+    def verbs(self) -> frozenset[Verb]:
+        """Every verb, since it depends on the URL which are refused; ``can`` tells."""
+        return _VERBS
+
+    @property
+    def deviations(self) -> Mapping[int, str]:  # type: ignore[override] # nobody assigns to it
+        """What the stores that are known so far do instead of what a law says."""
+        texts: dict[int, list[str]] = {}
+        for store in self._stores():
+            for law, text in store.deviations.items():
+                texts.setdefault(law, []).append(text)
+        return {law: "; ".join(dict.fromkeys(said)) for law, said in texts.items()}
+
+    def can(self, verb: Verb, url: Url) -> bool:
+        """Whether the store that serves the object can do the verb to it.
+
+        A copy to a store that can upload works, from any store that can download.
+        """
+        try:
+            store = self._serving(url)
+        except FileDatasetError:
+            return False
+        return store.can(verb, url) or (verb is Copy and store.can(Upload, url))
+
+    def run(self, requests: Sequence[Request[T]], /) -> Iterator[Outcome[T]]:
+        """Carry out a batch, the parts of different stores at the same time."""
+        parts: dict[_Way, _Part] = {}
+        for number, request in enumerate(requests):
+            try:
+                way, wanted = self._way(request)
+            except FileDatasetError as error:
+                yield Failed(number, _told(error, request))
+                continue
+            # Methods of one store are equal, though a new one is made at each access.
+            if way not in parts:
+                parts[way] = _Part(way)
+            parts[way].add(number, wanted)
+        streams = [part.outcomes(requests) for part in parts.values()]
+        if len(streams) > 1:
+            yield from merged(streams)
+        elif streams:
+            yield from streams[0]
+
+    def list(self, prefix: Url, /, *, recursive: bool = True) -> Iterator[ObjectInfo | Prefix]:
+        """What the store that serves the prefix lists.
+
+        Raises:
+            UnsupportedSchemeError: If no store serves it.
+        """
+        return self._serving(prefix).list(prefix, recursive=recursive)
+
+    def close(self) -> None:
+        """Let all stores that are known so far let go of their connections."""
+        with contextlib.ExitStack() as stack:
+            for store in self._stores():
+                stack.callback(store.close)
+
+    def _stores(self) -> Sequence[Store]:
+        return [*self.mounts.values(), *self._made().stores.values()]
+
+    def _serving(self, url: Url) -> Store:
+        for mount in self._mounted.get(url.scheme, ()):
+            if mount.serves(url):
+                return mount.store
+        return self._made().store(url.scheme)
+
+    def _way(self, request: Request[object]) -> tuple[_Way, Request[object]]:
+        """How a request is carried out, and the request to carry out in its place."""
+        target = self._serving(request.url)
+        if isinstance(request, Copy):
+            return self._way_of_copy(request, self._serving(request.source), target)
+        if isinstance(request, Prepare) and not request.source.is_local:
+            source = self._serving(request.source)
+            if source is not target and target.can(Prepare, request.url):
+                return self._relay, request
+        return target.run, request
+
+    def _way_of_copy(
+        self, request: Copy, source: Store, target: Store
+    ) -> tuple[_Way, Request[object]]:
+        if source is target and target.can(Copy, request.url):
+            return target.run, request
+        if not target.can(Upload, request.url):
+            raise UnsupportedError(
+                f"{request.source.redacted} cannot be copied to {request.url.redacted}, "
+                f"because the store there cannot upload"
+            )
+        if request.source.is_local:
+            return target.run, Upload(Path(request.source.path), request.url, request.mode)
+        if request.url.is_local and request.mode is OVERWRITE:
+            return self._place, request
+        return self._relay, request
+
+    def _place(self, copies: Sequence[Copy]) -> Iterator[Outcome[None]]:
+        return placed(self, copies)
+
+    def _relay(self, requests: Sequence[Copy | Prepare]) -> Iterator[Outcome[object]]:
+        return relayed(self, requests, self.scratch)
+
+
+_VERBS: frozenset[Verb] = frozenset(
+    {Stat, Read, Write, Download, Upload, Copy, Delete, Prepare, Complete, Abort}
+)
+
+
+@attrs.define
+class _Part:
+    """The requests of a batch that are carried out in one way."""
+
+    way: _Way
+    numbers: list[int] = attrs.field(factory=list)
+    requests: list[Request[object]] = attrs.field(factory=list)
+
+    def add(self, number: int, request: Request[object]) -> None:
+        self.numbers.append(number)
+        self.requests.append(request)
+
+    def outcomes(self, asked: Sequence[Request[T]]) -> Iterator[Outcome[T]]:
+        """The outcomes, numbered and named as in the batch."""
+        with closing(self.way(self.requests)) as outcomes:
+            for outcome in outcomes:
+                number = self.numbers[outcome.index]
+                if isinstance(outcome, Failed):
+                    _told(outcome.error, asked[number])
+                yield renumbered(outcome, number)
+
+
+def _told(error: FileDatasetError, request: Request[object]) -> FileDatasetError:
+    """The error, in terms of what was asked for."""
+    if isinstance(error, StoreError):
+        error.url = error.url or request.url
+        error.operation = request.operation
+    return error
