@@ -1,0 +1,88 @@
+"""A distribution that is installed adds a store, without a line of code in the program."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PLUGIN = Path(__file__).parent / "plugin"
+PIP = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+OFFLINE = ["--no-build-isolation", "--no-deps", "--no-index"]
+
+PROGRAM = """
+import json, sys
+from file_dataset.adapters.layers.routed import Routed
+from file_dataset.adapters.registry import default
+from file_dataset.domain.url import Url
+
+said = {"schemes": default.schemes(), "imported early": "attic" in sys.modules}
+letter = Url.parse("attic://box/letter.txt")
+try:
+    store = Routed({}, default.create)
+    store.write(letter, b"Dear reader")
+    store.copy(letter, Url.local(sys.argv[1]))
+    said["read"] = store.read(letter).decode()
+except Exception as error:
+    said["error"] = [type(error).__name__, str(error)]
+print(json.dumps(said))
+"""
+
+
+def install(source, place):
+    """Install a distribution by pip, as any is installed, only offline and beside the others."""
+    command = [sys.executable, *PIP, *OFFLINE, "--target", str(place), str(source)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A directory where the plug-in is installed."""
+    directory = tmp_path_factory.mktemp("installed")
+    shutil.copytree(PLUGIN, directory / "source")
+    install(directory / "source", directory / "place")
+    return directory / "place"
+
+
+def run(tmp_path, *places):
+    paths = [*map(str, places), os.environ.get("PYTHONPATH", "")]
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM, tmp_path / "copy"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return json.loads(ended.stdout)
+
+
+def test_an_installed_store_works(place, tmp_path):
+    said = run(tmp_path, place)
+    assert said == {
+        "schemes": ["attic", "file", "memory", "s3"],
+        "imported early": False,
+        "read": "Dear reader",
+    }
+    assert (tmp_path / "copy").read_text() == "Dear reader"
+
+
+def test_without_it_the_scheme_is_unknown(tmp_path):
+    said = run(tmp_path)
+    assert said["schemes"] == ["file", "memory", "s3"]
+    kind, text = said["error"]
+    assert kind == "UnsupportedSchemeError"
+    assert "attic://" in text
+
+
+def test_a_second_claim_is_refused_with_both_names(place, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(PLUGIN, source)
+    project = source / "pyproject.toml"
+    project.write_text(project.read_text().replace("attic-for-file-dataset", "another-attic"))
+    install(source, tmp_path / "place")
+    kind, text = run(tmp_path, place, tmp_path / "place")["error"]
+    assert kind == "StoreError"
+    assert "'another-attic' and the distribution 'attic-for-file-dataset'" in text
