@@ -1,0 +1,113 @@
+"""boto3's client and transfers, configured for this library wherever the user said nothing."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from file_dataset.adapters.s3.pickling import is_set
+from file_dataset.adapters.s3.ranges import refuse_other_ranges
+
+if TYPE_CHECKING:
+    from boto3 import Session
+    from boto3.s3.transfer import TransferConfig
+    from botocore.config import Config
+    from botocore.session import Session as Core
+    from types_boto3_s3 import S3Client
+
+    from file_dataset.adapters.s3.options import S3Options
+
+
+def make_client(options: S3Options) -> S3Client:
+    """A new client, in a session of its own."""
+    core, session = _session(options)
+    arguments = {**options.client_kwargs, "config": _config(core, options)}
+    client = session.client("s3", **arguments)
+    refuse_other_ranges(client)
+    return client
+
+
+def _session(options: S3Options) -> tuple[Core, Session]:
+    from botocore.exceptions import ProfileNotFound
+    from botocore.session import Session as Core
+
+    given = dict(options.session_kwargs)
+    core = given.pop("botocore_session", None) or Core()
+    try:
+        return core, _boto3_session(core, given)
+    except ProfileNotFound:
+        if not _has_keys(given) and not _has_keys(options.client_kwargs):
+            raise
+    # Who brings keys needs no profile: AWS_PROFILE may be left over from another machine.
+    given.pop("profile_name", None)
+    core = Core(session_vars={"profile": (None, None, None, None)})
+    return core, _boto3_session(core, given)
+
+
+def _boto3_session(core: Core, given: Mapping[str, Any]) -> Session:
+    import boto3
+
+    return boto3.Session(botocore_session=core, **given)
+
+
+def _has_keys(given: Mapping[str, Any]) -> bool:
+    return bool(given.get("aws_access_key_id") and given.get("aws_secret_access_key"))
+
+
+def _config(core: Core, options: S3Options) -> Config:
+    """The user's own configuration, over ours, over what the session says."""
+    from botocore.config import Config
+
+    ours: dict[str, Any] = {"max_pool_connections": options.max_concurrency}
+    # Without the first a download begins with a HEAD; the second's default many servers refuse.
+    for name in ("response_checksum_validation", "request_checksum_calculation"):
+        if not _says(core, name):
+            ours[name] = "when_required"
+    if not _says(core, "max_attempts") and not _says(core, "retry_mode"):
+        ours["retries"] = {"total_max_attempts": 1}
+    config: Any = Config(**ours)  # its stub knows none of its attributes
+    for other in (core.get_default_client_config(), options.client_kwargs.get("config")):
+        if other is not None:
+            config = config.merge(other)
+    merged: Config = config.merge(
+        Config(max_pool_connections=max(config.max_pool_connections, options.max_concurrency))
+    )
+    return merged
+
+
+def _says(core: Core, name: str) -> bool:
+    """Whether the environment or the profile has such a setting."""
+    return f"AWS_{name.upper()}" in os.environ or name in core.get_scoped_config()
+
+
+def retries_itself(client: S3Client) -> bool:
+    """Whether a client makes several attempts, because the user configured it so."""
+    config: Any = client.meta.config
+    return (config.retries or {}).get("total_max_attempts") != 1
+
+
+def transfer_settings(given: TransferConfig | None, *, threads: int) -> TransferConfig:
+    """The user's configuration of transfers; what it leaves open suits so many threads."""
+    from boto3.s3.transfer import TransferConfig
+
+    ours: dict[str, Any] = {
+        # Its pools of threads cost a small file half as much again as its request does.
+        "use_threads": threads > 1,
+        "max_concurrency": threads,
+        # The other one, CRT, has errors of its own, and does not survive a fork.
+        "preferred_transfer_client": "classic",
+        # Attempts at reading a body are attempts like any other: counted, and with waits between.
+        "num_download_attempts": 1,
+    }
+    config = copy.copy(given or TransferConfig())
+    for name, value in ours.items():
+        if not is_set(config, name):
+            setattr(config, name, value)
+    if not config.use_threads and threading.current_thread() is threading.main_thread():
+        # In the thread of a download s3transfer takes Ctrl-C for its end, and calls it complete.
+        config.use_threads = True
+        config.max_concurrency = 1
+    return config

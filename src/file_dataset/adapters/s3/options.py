@@ -1,0 +1,125 @@
+"""How to reach an S3 store: a value that travels, and the one client per process made of it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from attrs.validators import ge, instance_of
+
+from file_dataset.adapters.s3.client import make_client, transfer_settings
+from file_dataset.adapters.s3.pickling import let_boto3_pickle
+
+if TYPE_CHECKING:
+    from boto3.s3.transfer import TransferConfig
+    from types_boto3_s3 import S3Client
+
+# What may be seen of the arguments. Everything else could be a secret, of whatever name.
+_SHOWN = frozenset({"api_version", "profile_name", "region_name", "use_ssl", "verify"})
+
+_making = threading.Lock()
+
+
+def _forget_the_lock() -> None:
+    # Another thread of the parent may hold it, and will never let go of it in the child.
+    global _making  # noqa: PLW0603 - the lock belongs to the process, like the clients
+    _making = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_the_lock)
+
+
+class _Client:
+    """The client of one process. A forked child finds the parent's, and makes its own."""
+
+    def __init__(self) -> None:
+        self.made: tuple[int, S3Client] | None = None
+
+    def get(self, options: S3Options) -> S3Client:
+        made = self.made
+        if made is None or made[0] != os.getpid():
+            with _making:
+                made = self.made
+                if made is None or made[0] != os.getpid():
+                    made = self.made = (os.getpid(), make_client(options))
+        return made[1]
+
+
+def _copied(values: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(values)
+
+
+def _redacted(values: Mapping[str, object]) -> str:
+    shown = {
+        name: _without_userinfo(str(value)) if name == "endpoint_url" else value
+        for name, value in values.items()
+        if name in _SHOWN or name == "endpoint_url"
+    }
+    return repr(shown | {name: "***" for name in values if name not in shown})
+
+
+def _without_userinfo(url: str) -> str:
+    scheme, separator, rest = url.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+@attrs.frozen
+class S3Options:
+    """How to reach an S3 store, as a value that pickles without a live client.
+
+    What is not given here, boto3 finds in the environment and in the files of the AWS tools.
+    Retries are this library's, so the client makes none, unless they are configured anywhere; and
+    checksums are only calculated and checked where S3 requires it, unless configured otherwise,
+    because that is what lets a download do without a HEAD request.
+
+    Args:
+        session_kwargs: Arguments of ``boto3.Session``.
+        client_kwargs: Arguments of ``session.client("s3")``, such as ``endpoint_url``.
+        transfer_config: How large files are split; what it leaves open is chosen to suit a batch.
+        max_concurrency: How many requests may be under way at once, each with a thread and a
+            connection.
+
+    >>> S3Options({"aws_secret_access_key": "hush"}, {"endpoint_url": "http://localhost:9000"})
+    S3Options(session_kwargs={'aws_secret_access_key': '***'},
+        client_kwargs={'endpoint_url': 'http://localhost:9000'}, max_concurrency=32)
+    """
+
+    session_kwargs: Mapping[str, Any] = attrs.field(factory=dict, converter=_copied, repr=_redacted)
+    client_kwargs: Mapping[str, Any] = attrs.field(factory=dict, converter=_copied, repr=_redacted)
+    transfer_config: TransferConfig | None = attrs.field(default=None, repr=False)
+    max_concurrency: int = attrs.field(default=32, validator=[instance_of(int), ge(1)])
+    _client: _Client = attrs.field(factory=_Client, init=False, repr=False, eq=False)
+
+    @property
+    def client(self) -> S3Client:
+        """The boto3 client: made when it is first needed, once in each process."""
+        return self._client.get(self)
+
+    @property
+    def endpoint(self) -> str:
+        """Where requests go; until there is a client, as far as the arguments tell."""
+        made = self._client.made
+        known = made[1].meta.endpoint_url if made else self.client_kwargs.get("endpoint_url")
+        return _without_userinfo(known or "default")
+
+    def transfer(self, *, threads: int) -> TransferConfig:
+        """The configuration of one transfer, which may use so many threads."""
+        return transfer_settings(self.transfer_config, threads=threads)
+
+    def close(self) -> None:
+        """Close the connections of this process's client; it opens new ones when it is used."""
+        made = self._client.made
+        if made is not None and made[0] == os.getpid():
+            made[1].close()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        let_boto3_pickle()
+        return type(self), (
+            self.session_kwargs,
+            self.client_kwargs,
+            self.transfer_config,
+            self.max_concurrency,
+        )

@@ -1,0 +1,97 @@
+"""This library's values in S3's words, and back; and what a transfer has to know of a file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from collections.abc import Mapping
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from file_dataset.domain.errors import RangeNotSatisfiableError, StoreError, UnsupportedError
+from file_dataset.domain.objects import IfMatch, ObjectInfo, Span, WriteMode
+from file_dataset.domain.url import Url
+
+if TYPE_CHECKING:
+    from types_boto3_s3.type_defs import CopySourceTypeDef
+
+
+class Named(TypedDict):
+    """An object, as arguments of a client's methods."""
+
+    Bucket: str
+    Key: str
+
+
+class Condition(TypedDict, total=False):
+    """A condition for a write, as an argument of a client's methods."""
+
+    IfMatch: str
+    IfNoneMatch: str
+
+
+def named(url: Url) -> Named:
+    """The arguments that name an object."""
+    return {"Bucket": url.authority, "Key": url.key}
+
+
+def copied(url: Url) -> CopySourceTypeDef:
+    """The argument that names the source of a copy."""
+    return {"Bucket": url.authority, "Key": url.key}
+
+
+def condition(mode: WriteMode) -> Condition:
+    """The argument that stands for CREATE or for IfMatch."""
+    return {"IfMatch": f'"{mode.etag}"'} if isinstance(mode, IfMatch) else {"IfNoneMatch": "*"}
+
+
+def info(url: Url, described: Mapping[str, Any]) -> ObjectInfo:
+    """An object as an answer describes it: to a HEAD request, or as an item of a list."""
+    size = described.get("ContentLength", described.get("Size"))
+    if size is None:
+        raise StoreError(f"{url.redacted}: the store does not say how long the object is")
+    etag, modified = described.get("ETag"), described.get("LastModified")
+    return ObjectInfo(
+        url,
+        size,
+        # Some servers leave out the quotes in lists.
+        None if etag is None else etag.strip('"'),
+        None if modified is None else modified.astimezone(UTC),
+    )
+
+
+class Received:
+    """Counts the bytes of a download; s3transfer takes back those of an attempt that failed."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.took_back = False
+        self._lock = threading.Lock()
+
+    def __call__(self, count: int) -> None:
+        """Count some more, or fewer."""
+        with self._lock:
+            self.total += count
+            self.took_back |= count < 0
+
+
+def cut(data: bytes, url: Url, span: Span) -> bytes:
+    """A span of a whole object. Raises RangeNotSatisfiableError if it starts past the end."""
+    if span.start >= len(data):
+        raise RangeNotSatisfiableError(
+            f"{url.redacted}: byte {span.start} is past the end ({len(data)} bytes)"
+        )
+    return data[span.start : span.stop]
+
+
+def size_of_file(path: Path) -> int:
+    """The size of a regular file. Raises UnsupportedError for anything else."""
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "is a directory", str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsupportedError(f"{path}: is a device, a pipe or a socket, not a file")
+    return status.st_size

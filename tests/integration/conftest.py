@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import pytest
+from tests.integration.servers import moto_server, rclone_server
+
+
+@pytest.fixture(scope="session")
+def rclone_s3(tmp_path_factory):
+    """An S3 server over a directory; one for each process of pytest-xdist."""
+    with rclone_server(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto_s3():
+    """An S3 server in memory, which keeps to the conditions of writes."""
+    with moto_server() as server:
+        yield server
