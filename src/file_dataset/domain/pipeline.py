@@ -1,0 +1,123 @@
+"""Stage, call, publish: rows through the user's function, with the three of them overlapped."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import attrs
+
+from file_dataset.domain.calling import RowFunction
+from file_dataset.domain.plan import RowResult
+from file_dataset.domain.publishing import Publishing
+from file_dataset.domain.rows import Row, RowFailure
+from file_dataset.domain.staging import StagedFiles, Staging
+from file_dataset.domain.threads import behind, closing, unordered
+from file_dataset.domain.url import Url
+
+_log = logging.getLogger("file_dataset")
+
+
+@attrs.frozen
+class _Called:
+    """A row that the function has answered: its output files, or what kept it from them."""
+
+    staged: StagedFiles
+    answer: Row | RowFailure
+
+
+_Item: TypeAlias = _Called | RowFailure
+
+
+@attrs.frozen
+class Pipelining:
+    """Rows through a function: downloads run ahead of it, and uploads behind it.
+
+    Args:
+        staging: Fetches rows into directories.
+        function: The user's.
+        publishing: Puts its outputs where they go.
+        workers: How many rows are in the function at a time; one runs in the calling thread.
+        keep_failed: Where the directories of rows that failed in the function, or after it,
+            are kept; None keeps none.
+    """
+
+    staging: Staging
+    function: RowFunction
+    publishing: Publishing
+    workers: int = 1
+    keep_failed: Path | None = None
+
+    def run(self, rows: Iterable[Row]) -> Iterator[RowResult[Url]]:
+        """Each row with the URLs of its outputs, or what kept it from them, as they come.
+
+        Closing it stops the run: what is under way ends, and no more is begun.
+        """
+        taken: set[StagedFiles] = set()
+        with ExitStack() as stack:
+            stack.callback(_release_all, taken)
+            staged = stack.enter_context(closing(self.staging.stage(rows)))
+            called = stack.enter_context(
+                closing(unordered(self._call, _noted(staged, taken), workers=self.workers))
+            )
+            publish = partial(self._publish, taken)
+            published = behind(publish, called, depth=max(1, self.staging.prefetch))
+            yield from stack.enter_context(closing(published))
+
+    def _call(self, staged: StagedFiles | RowFailure) -> _Item:
+        if isinstance(staged, RowFailure):
+            return staged
+        return _Called(staged, self.function.call(staged))
+
+    def _publish(self, taken: set[StagedFiles], items: Sequence[_Item]) -> Iterator[RowResult[Url]]:
+        outputs = [
+            item.answer
+            for item in items
+            if isinstance(item, _Called) and isinstance(item.answer, Row)
+        ]
+        published = self.publishing.publish(outputs)
+        for item in items:
+            if isinstance(item, RowFailure):
+                yield item
+                continue
+            result = item.answer if isinstance(item.answer, RowFailure) else next(published)
+            if isinstance(result, RowFailure):
+                self._keep(item.staged)
+            item.staged.release()
+            taken.remove(item.staged)
+            yield result
+
+    def _keep(self, staged: StagedFiles) -> None:
+        if self.keep_failed is None:
+            return
+        kept = self.keep_failed / str(staged.row.id)
+        try:
+            for name in ("input", "output"):
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(kept / name)
+            for name, directory in zip(("input", "output"), staged.directories, strict=False):
+                shutil.copytree(directory, kept / name, symlinks=True)
+        except OSError as error:
+            # It helps to debug a row, and is no reason to lose the others.
+            _log.warning("Could not keep all that row %s left: %s", staged.row.id, error)
+
+
+def _noted(
+    staged: Iterator[StagedFiles | RowFailure], taken: set[StagedFiles]
+) -> Iterator[StagedFiles | RowFailure]:
+    """The rows, with those that are in a directory added to the ones that are to be released."""
+    for each in staged:
+        if isinstance(each, StagedFiles):
+            taken.add(each)
+        yield each
+
+
+def _release_all(taken: set[StagedFiles]) -> None:
+    for each in tuple(taken):
+        each.release()
