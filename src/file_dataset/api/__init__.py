@@ -1,0 +1,1 @@
+"""What users call: tables and options in, services at work, tables out."""

@@ -1,0 +1,125 @@
+"""The one place where stores and layers are put together; nothing else imports adapters."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from file_dataset.adapters.layers.retrying import Retrying
+from file_dataset.adapters.layers.routed import Routed
+from file_dataset.adapters.local import LocalStore
+from file_dataset.adapters.memory import MemoryStore
+from file_dataset.adapters.registry import Registry, register_store
+from file_dataset.adapters.registry import default as registry
+from file_dataset.adapters.s3 import S3Options, S3Store
+from file_dataset.adapters.scratch import TempScratch
+from file_dataset.domain.errors import UnsupportedSchemeError
+from file_dataset.domain.ports import Observer
+from file_dataset.domain.store import Store
+from file_dataset.domain.url import Url
+
+if TYPE_CHECKING:
+    from file_dataset.api.options import Options
+
+__all__ = [
+    "LocalStore",
+    "MemoryStore",
+    "S3Options",
+    "mount",
+    "observing",
+    "register_store",
+    "scheme_check",
+    "store_for",
+    "temp_scratch",
+]
+
+_mounted: dict[str, Store | Options] = {}
+
+
+def mount(url_prefix: str, store: Store | Options) -> None:
+    """Let a store, or S3 with other options, serve what lies below a prefix, in this process.
+
+    Pipelines that exist already keep what they have; a pickled one takes its mounts along. What
+    ``Options(stores=...)`` says of a prefix comes first.
+
+    Args:
+        url_prefix: Such as ``s3://public-bucket/``, or ``memory://`` for a whole scheme; of
+            several that fit, the longest counts.
+        store: Serves it.
+
+    Raises:
+        ValueError: If the prefix is no URL.
+        TypeError: If the store is neither a Store nor Options.
+    """
+    from file_dataset.api.options import Options
+
+    Options(stores={**_mounted, url_prefix: store})
+    _mounted[url_prefix] = store
+
+
+def store_for(options: Options | None) -> Store:
+    """The store in front of all stores, as the options say."""
+    s3 = _default_s3(_aws_environment()) if options is None else options.s3
+    stores = {**_mounted, **({} if options is None else options.stores)}
+    mounts = {Url.parse(text): _retrying(_served_by(store)) for text, store in stores.items()}
+    return Routed(mounts, functools.partial(_create, registry, s3))
+
+
+def _served_by(store: Store | Options) -> Store:
+    return store if isinstance(store, Store) else S3Store(store.s3)
+
+
+def _create(registry: Registry, s3: S3Options, scheme: str) -> Store:
+    """The store of a scheme that is mounted nowhere."""
+    return _retrying(registry.create(scheme, built_in={"s3": functools.partial(S3Store, s3)}))
+
+
+def _retrying(store: Store) -> Store:
+    return store if isinstance(store, Retrying) else Retrying(store)
+
+
+def _aws_environment() -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith("AWS_")))
+
+
+@functools.lru_cache(maxsize=1)
+def _default_s3(environment: tuple[tuple[str, str], ...]) -> S3Options:  # noqa: ARG001 - the key
+    """One client for everyone who gave no options, until the environment says something else."""
+    return S3Options()
+
+
+def scheme_check(store: Store) -> Callable[[Url, str], None]:
+    """What refuses URLs that nobody serves, given the URL and where it stands.
+
+    The function raises UnsupportedSchemeError.
+    """
+    mounted = {url.scheme for url in store.mounts} if isinstance(store, Routed) else set()
+    return functools.partial(_check_scheme, frozenset({*registry.schemes(), *mounted}))
+
+
+def _check_scheme(known: Collection[str], url: Url, where: str) -> None:
+    if url.scheme not in known:
+        raise UnsupportedSchemeError(url.scheme, known=sorted(known), where=where)
+
+
+def temp_scratch(directory: str | os.PathLike[str] | None) -> TempScratch:
+    """Temporary space in a directory, or in the system's place for such."""
+    return TempScratch(None if directory is None else Path(directory))
+
+
+@contextlib.contextmanager
+def observing(progress: Observer | bool | None) -> Iterator[Observer]:  # noqa: FBT001 - it is one value
+    """Who is told how far a run is: the user's function, a bar on the terminal, or nobody."""
+    if callable(progress):
+        yield progress
+    elif progress:
+        from file_dataset.adapters.progress import shown_progress
+
+        with shown_progress() as observer:
+            yield observer
+    else:
+        yield lambda _: None

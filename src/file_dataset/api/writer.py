@@ -1,0 +1,128 @@
+"""Writing rows: ``{into_path}/{id}/{filename}`` for each of their files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+from file_dataset.api import _wiring
+from file_dataset.api.frames import RowTable, Source, parse_row
+from file_dataset.api.kinds import local_or_url
+from file_dataset.api.options import Options
+from file_dataset.api.results import rows_table
+from file_dataset.api.staged import surviving
+from file_dataset.domain.errors import FileDatasetError, InvalidDatasetError
+from file_dataset.domain.plan import windows
+from file_dataset.domain.publishing import Publishing
+from file_dataset.domain.rows import RowFailure, RowId
+from file_dataset.domain.store import Store
+from file_dataset.domain.url import Url
+
+# How many rows are published in one batch.
+_AT_ONCE = 64
+
+
+@overload
+def write_files(
+    row: Mapping[str, Source],
+    *,
+    into_path: str | os.PathLike[str],
+    id: RowId,
+    options: Options | None = None,
+) -> dict[str, Path | str | None]: ...
+@overload
+def write_files(
+    row: Sequence[Mapping[str, Any]],
+    *,
+    into_path: str | os.PathLike[str],
+    options: Options | None = None,
+) -> list[dict[str, Any]]: ...
+@overload
+def write_files(
+    row: object = None,
+    *,
+    dataframe: object = None,
+    into_path: str | os.PathLike[str],
+    id: RowId | None = None,
+    options: Options | None = None,
+) -> Any: ...
+def write_files(
+    row: object = None,
+    *,
+    dataframe: object = None,
+    into_path: str | os.PathLike[str],
+    id: RowId | None = None,
+    options: Options | None = None,
+) -> Any:
+    """Publish files as ``{into_path}/{id}/{filename}``, and say where they are then.
+
+    Of a row with a missing source nothing is written. Files that are there already are replaced.
+
+    Args:
+        row: A mapping of filename to path or URL, None for a file that is absent; or a list of
+            such mappings that each carry an ``id``.
+        dataframe: A table with a column ``id`` and a column for each file.
+        into_path: The destination, a URL or a local path.
+        id: The id of a single row.
+        options: How storage is reached.
+
+    Returns:
+        For a row, filename to Path where the destination is local, to the URL's text elsewhere.
+        For a table, one of the same kind with the destinations as cells; rows that failed are
+        dropped and logged.
+
+    Raises:
+        ValueError: Unless exactly one source is given, and for ids, names, cells and schemes that
+            break the rules, before anything is written.
+        FileDatasetError: If a file of the single row cannot be had; ``file_errors`` has each.
+        AllRowsFailedError: If a table has rows and none came through.
+    """
+    if row is not None and dataframe is not None:
+        raise ValueError("Cannot specify both 'row' and 'dataframe'")
+    if row is None and dataframe is None:
+        raise ValueError("Must specify either 'row' or 'dataframe'")
+    store = _wiring.store_for(options)
+    into = destination(into_path, store)
+    if isinstance(row, Mapping):
+        if id is None:
+            raise ValueError("Must specify 'id' when using 'row' argument")
+        return _write_row(row, id, store, into)
+    if id is not None:
+        raise ValueError("'id' goes with a single 'row'; a table has a column of ids")
+    return _write_table(dataframe if row is None else row, store, into)
+
+
+def destination(into_path: str | os.PathLike[str], store: Store) -> Url:
+    """Where rows are to go.
+
+    Raises:
+        ValueError: If it is no URL or path, or nobody serves its scheme.
+    """
+    if not isinstance(into_path, str | os.PathLike | Url):
+        raise InvalidDatasetError(f"into_path must be a URL or a path, not {into_path!r}")
+    into = into_path if isinstance(into_path, Url) else Url.parse(into_path)
+    _wiring.scheme_check(store)(into, "into_path")
+    return into
+
+
+def _write_row(
+    row: Mapping[str, Source], row_id: RowId, store: Store, into: Url
+) -> dict[str, object]:
+    parsed = parse_row(row, check=_wiring.scheme_check(store), row_id=row_id)
+    (result,) = Publishing(store, into).publish([parsed])
+    if isinstance(result, RowFailure):
+        raise FileDatasetError(
+            f"Failed to write row {row_id!r}: {result}", file_errors=result.file_errors
+        )
+    return {name: local_or_url(url) for name, url in result.values.items()}
+
+
+def _write_table(frame: object, store: Store, into: Url) -> Any:
+    table = RowTable.parse(frame, check=_wiring.scheme_check(store))
+    publishing = Publishing(store, into)
+    results = (
+        result for window in windows(table.rows, _AT_ONCE) for result in publishing.publish(window)
+    )
+    return rows_table(table, list(surviving(results, [])), table.columns)
