@@ -1,0 +1,1 @@
+../src/file_dataset/cli/resample.py

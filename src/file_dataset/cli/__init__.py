@@ -1,0 +1,5 @@
+"""The ``file-dataset`` command."""
+
+from file_dataset.cli.main import main
+
+__all__ = ["main"]

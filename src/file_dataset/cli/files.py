@@ -1,0 +1,55 @@
+"""``file-dataset get``, ``put`` and ``sizes``: single files, and sizes of many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from file_dataset.api.objects import copy
+from file_dataset.api.reader import reader
+from file_dataset.cli import tables
+
+
+@click.command()
+@click.argument("url")
+@click.argument("path", default=".")
+def get(*, url: str, path: str) -> None:
+    """Copy the object at URL to PATH, a file or a directory; here, if none is given."""
+    click.echo(copy(url, path))
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, dir_okay=False))
+@click.argument("url")
+def put(*, path: str, url: str) -> None:
+    """Copy the file at PATH to URL; a URL that ends in a slash keeps the file's name."""
+    click.echo(copy(path, url))
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="TABLE | URL...")
+@click.option("--head", type=click.IntRange(min=0), help="Only the first so many rows.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.pass_context
+def sizes(
+    context: click.Context, *, sources: tuple[str, ...], head: int | None, as_json: bool
+) -> None:
+    """Print the size in bytes of every file of a TABLE, or of each URL; no body is read."""
+    is_table = len(sources) == 1 and sources[0].endswith(tables.KINDS) and "://" not in sources[0]
+    frame = tables.read_table(Path(sources[0])) if is_table else _listed(sources)
+    read = reader(dataframe=frame)
+    found = read.into_size_table(head=head).to_pylist()
+    if not is_table:
+        found = [{"url": sources[int(row["id"])], "size": row["size"]} for row in found]
+    if as_json:
+        tables.show_json(found)
+    else:
+        tables.show_rows(found, "Sizes in bytes")
+    for failure in read.failures:
+        click.echo(f"Failed: {failure}", err=True)
+    context.exit(1 if read.failures else 0)
+
+
+def _listed(urls: tuple[str, ...]) -> list[dict[str, object]]:
+    return [{"id": number, "size": url} for number, url in enumerate(urls)]

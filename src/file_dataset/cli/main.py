@@ -1,0 +1,65 @@
+"""The command's frame: what its subcommands share, and the exit codes they end with.
+
+0: all rows came through; 1: some did not; 2: wrong usage or wrong input; 130 and 143: stopped by
+Ctrl-C or by a termination signal.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from file_dataset import FileDatasetError
+from file_dataset.cli.demo import demo
+from file_dataset.cli.files import get, put, sizes
+from file_dataset.cli.run import run
+
+_SOME_FAILED, _USAGE, _INTERRUPTED, _TERMINATED = 1, 2, 130, 143
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("-v", "--verbose", is_flag=True, help="Log what happens; show tracebacks.")
+@click.version_option(package_name="file-dataset")
+@click.pass_context
+def command(context: click.Context, *, verbose: bool) -> None:
+    """Run functions of local files over tables of files that may be anywhere."""
+    context.obj = verbose
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, stream=sys.stderr)
+
+
+for _subcommand in (demo, run, get, put, sizes):
+    command.add_command(_subcommand)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command, and exit with its code.
+
+    Args:
+        arguments: What follows the command's name; None takes the process's own.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = command.main(arguments, prog_name="file-dataset", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted; temporary files are gone.", err=True)
+        code = _INTERRUPTED
+    except (FileDatasetError, ValueError, TypeError, ImportError) as error:
+        if {"-v", "--verbose"} & set(arguments):
+            raise
+        click.echo(f"Error: {error}", err=True)
+        code = _USAGE if isinstance(error, ValueError | TypeError | ImportError) else _SOME_FAILED
+    sys.exit(code)
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
+    """End the run the orderly way, with every temporary directory taken along."""
+    sys.exit(_TERMINATED)

@@ -1,0 +1,242 @@
+"""The command as people use it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from file_dataset.cli.tables import read_table
+
+COMMAND = str(Path(sys.executable).with_name("file-dataset"))
+FUNCTIONS = """
+from pathlib import Path
+
+def double(input_dir, output_dir):
+    text = (input_dir / "a.txt").read_text()
+    if text == "bad":
+        raise RuntimeError("cannot double bad")
+    print("a function may print")
+    (output_dir / "b.txt").write_text(text * 2)
+    return {"b.txt": output_dir / "b.txt"}
+
+def wait(working_dir):
+    Path("begun").touch()
+    with open("never") as pipe:  # a FIFO that nobody writes to
+        pipe.read()
+
+not_a_function = 7
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A directory with functions, two good files, a bad one, and a table of them."""
+    (tmp_path / "functions.py").write_text(FUNCTIONS)
+    for name, text in {"one": "1", "two": "2", "bad": "bad"}.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    (tmp_path / "good.csv").write_text("id,a.txt,note\n007,one.txt,x\n2,two.txt,y\n")
+    (tmp_path / "mixed.csv").write_text("id,a.txt\n007,one.txt\n2,bad.txt\n3,missing.txt\n")
+    (tmp_path / "tmp").mkdir()
+    return tmp_path
+
+
+def started(place: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "TMPDIR": str(place / "tmp")}
+    return subprocess.Popen(
+        [COMMAND, *arguments],
+        cwd=place,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ran(place: Path, *arguments: str) -> tuple[int, str, str]:
+    process = started(place, *arguments)
+    out, err = process.communicate(timeout=100)
+    return process.returncode, out, err
+
+
+def test_a_run_publishes_every_row_and_exits_with_0(place: Path) -> None:
+    code, out, err = ran(place, "run", "functions:double", "good.csv", "--into", "out")
+
+    assert code == 0, err
+    # Ids of a CSV are text: 007 stays what it is.
+    assert (place / "out/007/b.txt").read_text() == "11"
+    assert (place / "out/2/b.txt").read_text() == "22"
+    assert "2 rows came through, 0 failed" in out
+    assert "2/2" in err
+    assert not list((place / "tmp").iterdir())
+
+
+def test_failed_rows_are_reported_and_the_exit_code_is_1(place: Path) -> None:
+    code, out, _ = ran(place, "run", "functions.py:double", "mixed.csv", "--into", "out")
+
+    assert code == 1
+    assert "cannot double bad" in out
+    assert "missing.txt: not found" in out
+    assert sorted(path.name for path in (place / "out").iterdir()) == ["007"]
+
+
+def test_json_is_all_that_goes_to_standard_output(place: Path) -> None:
+    code, out, _ = ran(place, "run", "functions:double", "mixed.csv", "--into", "out", "--json")
+
+    assert code == 1
+    report = json.loads(out[out.index("{") :])
+    assert report["rows"] == [{"id": "007", "b.txt": str(place / "out/007/b.txt")}]
+    assert [(line["id"], line["stage"]) for line in report["failures"]] == [
+        ("2", "call"),
+        ("3", "read"),
+    ]
+    assert report["stats"]["rows"] == 1
+    assert report["stats"]["failed"] == 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_results_and_failures_can_be_kept_in_files(place: Path, kind: str) -> None:
+    code, _, err = ran(
+        place,
+        *("run", "functions:double", "mixed.csv", "--into", "out", "--no-progress"),
+        *("--results", f"rows.{kind}", "--failures", f"failures.{kind}"),
+    )
+
+    assert (code, err) == (1, "")
+    rows, failures = read_table(place / f"rows.{kind}"), read_table(place / f"failures.{kind}")
+    assert rows.to_dict("records") == [{"id": "007", "b.txt": str(place / "out/007/b.txt")}]
+    assert set(failures["stage"]) == {"call", "read"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "functions:nothing", "good.csv", "--into", "out"], "nothing"),
+        (["run", "functions:not_a_function", "good.csv", "--into", "out"], "no function"),
+        (["run", "functions", "good.csv", "--into", "out"], "module:function"),
+        (["run", "nowhere:double", "good.csv", "--into", "out"], "nowhere"),
+        (["run", "functions:double", "nowhere.csv", "--into", "out"], "not found"),
+        (["run", "functions:double", "functions.py", "--into", "out"], ".csv"),
+        (["run", "functions:double", "good.csv"], "--into"),
+        (["run", "functions:double", "good.csv", "--into", "foo://x"], "unsupported scheme"),
+        (["run", "functions:double", "good.csv", "--into", "out", "--workers", "0"], "workers"),
+        (["run", "functions:double", "good.csv", "--into", "o", "--results", "x.xls"], ".csv"),
+        (["get", "foo://bucket/key"], "unsupported scheme"),
+        (["get", "s3://bucket"], "names no object"),
+        (["put", "nowhere.txt", "memory://x/"], "nowhere.txt"),
+        (["sizes"], "Missing argument"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_wrong_usage_exits_with_2_says_why_and_does_nothing(
+    place: Path, arguments: list[str], said: str
+) -> None:
+    before = sorted(place.rglob("*"))
+
+    code, out, err = ran(place, *arguments)
+
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+    assert sorted(path for path in place.rglob("*") if "__pycache__" not in path.parts) == before
+
+
+def test_verbose_shows_the_traceback(place: Path) -> None:
+    _, _, err = ran(place, "-v", "get", "foo://bucket/key")
+
+    assert "Traceback" in err
+
+
+def test_get_and_put_copy_a_file_and_say_where_it_is(place: Path) -> None:
+    code, out, _ = ran(place, "put", "one.txt", "kept/")
+    assert (code, out) == (0, f"{place}/kept/one.txt\n")
+
+    code, out, _ = ran(place, "get", f"{place}/kept/one.txt", "copy.txt")
+    assert (code, out) == (0, f"{place}/copy.txt\n")
+    assert (place / "copy.txt").read_text() == "1"
+
+    code, _, err = ran(place, "get", f"{place}/kept/two.txt", "copy.txt")
+    assert code == 1
+    assert "two.txt: not found" in err
+    assert (place / "copy.txt").read_text() == "1"
+
+
+def test_sizes_of_a_table_and_of_urls(place: Path) -> None:
+    code, out, _ = ran(place, "sizes", "good.csv", "--json", "--head", "1")
+    # `note` is a column like any other to a reader, and no file.
+    assert code == 1
+
+    (place / "files.csv").write_text("id,a.txt,b.txt\n1,one.txt,bad.txt\n2,two.txt,\n")
+    code, out, _ = ran(place, "sizes", "files.csv", "--json")
+    assert code == 0
+    assert json.loads(out) == [
+        {"id": "1", "a.txt": 1, "b.txt": 3},
+        {"id": "2", "a.txt": 1, "b.txt": None},
+    ]
+
+    code, out, err = ran(place, "sizes", "one.txt", "nowhere.txt", "bad.txt", "--json")
+    assert code == 1
+    assert json.loads(out) == [{"url": "one.txt", "size": 1}, {"url": "bad.txt", "size": 3}]
+    assert "nowhere.txt" in err
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_and_leaves_nothing(
+    place: Path, sent: signal.Signals, code: int
+) -> None:
+    os.mkfifo(place / "never")
+    process = started(place, "run", "functions:wait", "good.csv", "--into", "out")
+    # Opening the other end waits until the function is there.
+    with (place / "never").open("w"):
+        process.send_signal(sent)
+        _, err = process.communicate(timeout=60)
+
+    assert process.returncode == code, err
+    assert (place / "begun").exists()
+    assert not list((place / "tmp").iterdir())
+    assert not (place / "out").exists()
+
+
+def test_the_demo_runs_with_one_row_made_to_fail(place: Path) -> None:
+    code, out, _ = ran(place, "demo", "--into", "out")
+
+    assert code == 0
+    assert "3 rows came through, 1 failed" in out
+    assert "mr-truncated" in out
+    assert (place / "out/ct/resampled.mha").stat().st_size > 0
+    assert sorted(path.name for path in (place / "out").iterdir()) == ["ct", "mr", "mr-bigendian"]
+
+
+def test_the_demo_function_runs_by_hand(place: Path) -> None:
+    import pydicom.data
+
+    slice_path = pydicom.data.get_testdata_file("CT_small.dcm", download=False)
+    (place / "in").mkdir()
+    (place / "outputs").mkdir()
+    (place / "in/slice.dcm").write_bytes(Path(str(slice_path)).read_bytes())
+    script = Path(__file__).parents[2] / "examples/resample.py"
+
+    ran_by_hand = subprocess.run(
+        [sys.executable, str(script), "in", "outputs"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran_by_hand.returncode == 0, ran_by_hand.stderr
+    assert (place / "outputs/resampled.mha").exists()
+    assert "CT" in (place / "outputs/about.txt").read_text()
+
+
+def test_every_help_fits_a_screen(place: Path) -> None:
+    for name in ("", "demo", "run", "get", "put", "sizes"):
+        code, out, _ = ran(place, *([name] if name else []), "--help")
+        assert code == 0
+        assert len(out.splitlines()) <= 40
+        assert max(map(len, out.splitlines())) <= 100
