@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -17,6 +17,9 @@ from file_dataset.domain.errors import (
 )
 from file_dataset.domain.store import Store
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 GROUP = "file_dataset.stores"
 """The group of entry points by which other distributions add stores."""
 
@@ -24,12 +27,9 @@ Factory = Callable[[], Store]
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _BUILT_IN = {
-    entry.name: entry
-    for entry in (
-        EntryPoint("file", "file_dataset.adapters.local:LocalStore", GROUP),
-        EntryPoint("memory", "file_dataset.adapters.memory:shared", GROUP),
-        EntryPoint("s3", "file_dataset.adapters.s3:S3Store", GROUP),
-    )
+    "file": "file_dataset.adapters.local:LocalStore",
+    "memory": "file_dataset.adapters.memory:shared",
+    "s3": "file_dataset.adapters.s3:S3Store",
 }
 
 
@@ -101,7 +101,7 @@ class Registry:
             source = f"{registered.factory!r}"
         else:
             entry = self._entry(scheme)
-            own = (built_in or {}).get(scheme) if entry is _BUILT_IN.get(scheme) else None
+            own = (built_in or {}).get(scheme) if entry is _built_in(scheme) else None
             made = own() if own is not None else _made_by(entry)
             source = f"{entry.value!r} from {_owner(entry)}"
         if not isinstance(made, Store):
@@ -112,7 +112,7 @@ class Registry:
         return made
 
     def _entry(self, scheme: str) -> EntryPoint:
-        built_in = _BUILT_IN.get(scheme)
+        built_in = _built_in(scheme)
         claims = self._claimed().get(scheme, [])
         if built_in is not None and not claims:
             return built_in
@@ -145,7 +145,17 @@ class _Registered:
     factory: Factory
 
 
+@functools.cache
+def _built_in(scheme: str) -> EntryPoint | None:
+    # Importing this library takes no longer for those who use no store yet.
+    from importlib.metadata import EntryPoint
+
+    return EntryPoint(scheme, _BUILT_IN[scheme], GROUP) if scheme in _BUILT_IN else None
+
+
 def _installed() -> Iterable[EntryPoint]:
+    import importlib.metadata
+
     return importlib.metadata.entry_points(group=GROUP)
 
 

@@ -172,17 +172,18 @@ def _sources(
 ) -> dict[str, list[Url | None]]:
     """The sources that the cells of each column spell; all that spell none are told at once."""
     faults: list[str] = []
+    schemes: set[str] = set()
     sources: dict[str, list[Url | None]] = {name: [] for name in cells}
     for name, column in cells.items():
         for row_id, cell in zip(ids, column, strict=True):
-            where = f"row {row_id!r}, file {name!r}"
             try:
                 url = None if is_absent(cell) else _url(cell)
             except InvalidUrlError as error:
-                faults.append(f"{where}: {error}")
+                faults.append(f"row {row_id!r}, file {name!r}: {error}")
                 continue
-            if url is not None:
-                check(url, where)
+            if url is not None and url.scheme not in schemes:
+                check(url, f"row {row_id!r}, file {name!r}")
+                schemes.add(url.scheme)
             sources[name].append(url)
     if faults:
         raise InvalidDatasetError(_some(faults))

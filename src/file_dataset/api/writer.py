@@ -21,7 +21,7 @@ from file_dataset.domain.store import Store
 from file_dataset.domain.url import Url
 
 # How many rows are published in one batch.
-_AT_ONCE = 64
+_AT_ONCE = 1024
 
 
 @overload

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,7 +73,11 @@ def _subject(error: OSError, url: Url) -> str:
 
 def temporary_name(path: Path) -> Path:
     """A name beside the path that no one else has, hidden, and known as ours to who sweeps."""
-    return path.with_name(f"{_MARK}{uuid.uuid4().hex}.tmp")
+    return path.with_name(_temporary())
+
+
+def _temporary() -> str:
+    return f"{_MARK}{os.urandom(16).hex()}.tmp"
 
 
 def is_temporary(name: str) -> bool:
@@ -92,4 +95,29 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
+        raise
+
+
+def write_whole(path: Path, data: bytes | memoryview) -> None:
+    """Make a file of bytes; nobody ever sees a part of it.
+
+    As with replacing(), but in the fewest calls, since most files are small.
+
+    Raises:
+        OSError: As the system gives it; local_errors() has words for it.
+    """
+    target = os.fspath(path)
+    temporary = f"{os.path.dirname(target) or os.curdir}{os.sep}{_temporary()}"
+    file = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        try:
+            rest = memoryview(data).cast("B")
+            while rest:
+                rest = rest[os.write(file, rest) :]
+        finally:
+            os.close(file)
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise

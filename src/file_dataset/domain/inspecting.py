@@ -9,10 +9,10 @@ from file_dataset.domain.requests import Read, Stat
 from file_dataset.domain.rows import Row, RowDone
 from file_dataset.domain.store import Store
 
-# Enough requests in one batch to keep every worker of a store busy.
-_SIZES_AT_ONCE = 1024
-# What one batch reads is in memory twice for a moment: as it arrived, and in its table.
-_CONTENTS_AT_ONCE = 64
+# Between two batches a store's connections idle for as long as the last answer takes.
+_SIZES_AT_ONCE = 4096
+# What comes out of order waits in memory for its turn, which it does not leave for the table twice.
+_CONTENTS_AT_ONCE = 1024
 
 
 def sizes(store: Store, rows: Iterable[Row]) -> Iterator[RowResult[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -10,6 +11,10 @@ RECORDS = ".file_dataset"
 """The directory below a destination that belongs to this library; no row may be called so."""
 
 _LONGEST = 255
+_SHORT = 10**18
+
+# Most names are such, and are not looked at letter by letter.
+_is_ordinary = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,200}").fullmatch
 
 
 def segment_fault(segment: str) -> str:
@@ -22,6 +27,10 @@ def segment_fault(segment: str) -> str:
     >>> segment_fault("..")
     "is '..', which leads elsewhere"
     """
+    return "" if _is_ordinary(segment) else _odd_segment_fault(segment)
+
+
+def _odd_segment_fault(segment: str) -> str:
     if not segment:
         return "is empty"
     if segment in {".", ".."}:
@@ -37,6 +46,8 @@ def segment_fault(segment: str) -> str:
 
 def row_id_fault(row_id: object) -> str:
     """What keeps a value from being a row's id; empty if nothing does."""
+    if type(row_id) is int and 0 <= row_id < _SHORT:
+        return ""
     if isinstance(row_id, bool) or not isinstance(row_id, int | str):
         return f"is of type {type(row_id).__name__}, neither int nor str"
     if row_id == RECORDS:
@@ -61,7 +72,11 @@ def _file_name_fault(name: str) -> str:
 
 def clashing_names(names: Iterable[str]) -> list[str]:
     """The names that would have to be a file and a directory at once, as ``a`` beside ``a/b``."""
-    wanted = set(names)
+    return _clashing_names(frozenset(names))
+
+
+@functools.lru_cache(maxsize=64)  # as above
+def _clashing_names(wanted: frozenset[str]) -> list[str]:
     directories = {
         name[:position]
         for name in wanted

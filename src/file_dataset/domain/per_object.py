@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
-from file_dataset.domain.errors import InvalidUrlError, StoreError, UnsupportedError
+from file_dataset.domain.errors import (
+    FileDatasetError,
+    InvalidUrlError,
+    StoreError,
+    UnsupportedError,
+)
 from file_dataset.domain.files import local_errors, replacing
 from file_dataset.domain.objects import ObjectInfo, Prefix, Span, WriteMode
 from file_dataset.domain.outcomes import Done, Failed, Outcome
@@ -82,10 +87,7 @@ class PerObjectStore(Store):
         try:
             return Done(index, cast(T, self._carry_out(request)))
         except (StoreError, InvalidUrlError) as error:
-            if isinstance(error, StoreError):
-                error.url = error.url or request.url
-                error.operation = error.operation or request.operation
-            return Failed(index, error)
+            return failed(index, request, error)
 
     def _carry_out(self, request: Request[object]) -> object:
         if type(request) not in self.verbs:
@@ -131,6 +133,14 @@ class PerObjectStore(Store):
 
     def _abort(self, prepared: Prepared) -> None:
         raise NotImplementedError
+
+
+def failed(index: int, request: Request[object], error: FileDatasetError) -> Failed:
+    """A request that failed, with an error that says of which object and verb."""
+    if isinstance(error, StoreError):
+        error.url = error.url or request.url
+        error.operation = error.operation or request.operation
+    return Failed(index, error)
 
 
 # Each verb's method with the request's fields as its arguments. `Any`: a table of methods by the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
@@ -21,54 +21,58 @@ T = TypeVar("T")
 RowResult: TypeAlias = RowDone[T] | RowFailure
 
 
+# Stands for a value until its outcome comes.
+_MISSING: Any = object()
+
+
 @attrs.define
 class Settled(Generic[T]):
     """What is known of one row.
 
+    There is one for each row of a table, so it is made of as few objects as can be.
+
     Args:
         row: The row.
         values: What the files that worked gave; None for those that the row does not have.
-        causes: What went wrong with the others.
+        missing: How many outcomes have not come.
+        causes: What went wrong with the others; None for nothing.
     """
 
     row: Row
     values: dict[str, T | None]
-    causes: dict[str, Cause] = attrs.field(factory=dict)
-    _waiting: dict[str, Url] = attrs.field(factory=dict)
+    missing: int = 0
+    causes: dict[str, Cause] | None = None
 
-    def wait(self, name: str, url: Url) -> None:
+    def wait(self, name: str) -> None:
         """Expect an outcome for a file."""
-        self._waiting[name] = url
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether no outcome is missing."""
-        return not self._waiting
+        self.values[name] = _MISSING
+        self.missing += 1
 
     def settle(self, name: str, outcome: Outcome[T]) -> None:
         """Take in a file's outcome; a store that answers twice is taken at its first word."""
-        url = self._waiting.pop(name, None)
-        if url is None:
+        if self.values.get(name) is not _MISSING:
             return
+        self.missing -= 1
         if isinstance(outcome, Failed):
-            self.fail(name, outcome.error, url)
+            self.fail(name, outcome.error)
         else:
             self.values[name] = outcome.value
 
-    def fail(self, name: str, error: FileDatasetError, url: Url) -> None:
+    def fail(self, name: str, error: FileDatasetError) -> None:
         """Take in that a file failed."""
         self.values.pop(name)
-        self.causes[name] = Cause.of(error, file=name, url=url)
+        cause = Cause.of(error, file=name, url=self.row.sources[name])
+        self.causes = {**(self.causes or {}), name: cause}
 
     def give_up(self) -> None:
         """Fail the files whose outcome will never come."""
-        for name, url in self._waiting.items():
-            self.fail(name, StoreError("the store gave no outcome", url=url), url)
-        self._waiting.clear()
+        for name, url in self.row.sources.items():
+            error = StoreError("the store gave no outcome", url=url)
+            self.settle(name, Failed(0, error))
 
     def result(self, stage: Stage) -> RowResult[T]:
         """The row as done, or as failed with every bad file, in the row's own order of files."""
-        if not self.causes:
+        if self.causes is None:
             return RowDone(self.row, self.values)
         causes = (self.causes[name] for name in self.row.files if name in self.causes)
         return RowFailure(self.row.id, stage, tuple(causes))
@@ -86,29 +90,40 @@ def settle_rows(
             keeps that file from being asked for.
     """
     requests: list[Request[T]] = []
-    owners: list[tuple[Settled[T], str]] = []
-    known: list[Settled[T]] = []
+    # Of each request: its row's position, and its file's name.
+    positions: list[int] = []
+    names: list[str] = []
+    known: list[Settled[T] | None] = []
     for position, row in enumerate(rows):
-        known.append(Settled(row, dict.fromkeys(row.files)))
-        for name, url in row.sources.items():
+        settled = Settled[T](row, dict.fromkeys(row.files))
+        known.append(settled)
+        for name, url in row.files.items():
+            if url is None:
+                continue
             try:
                 requests.append(request(position, name, url))
             except (StoreError, InvalidUrlError) as error:
-                known[-1].fail(name, error, url)
+                settled.fail(name, error)
             else:
-                known[-1].wait(name, url)
-                owners.append((known[-1], name))
+                settled.wait(name)
+                positions.append(position)
+                names.append(name)
     following = 0
     with closing(store.run(requests)) as outcomes:
         for outcome in outcomes:
-            settled, name = owners[outcome.index]
-            settled.settle(name, outcome)
-            while following < len(known) and known[following].is_settled:
-                yield known[following]
+            index = outcome.index
+            owner = known[positions[index]]
+            if owner is None:
+                continue  # a store that answers once more
+            owner.settle(names[index], outcome)
+            while following < len(known) and (first := known[following]) and not first.missing:
+                # What a row brought may be large, and is its taker's from now on.
+                known[following] = None
                 following += 1
-    for settled in known[following:]:
-        settled.give_up()
-        yield settled
+                yield first
+    for late in filter(None, known[following:]):
+        late.give_up()
+        yield late
 
 
 def run_rows(

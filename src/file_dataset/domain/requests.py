@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
@@ -30,6 +31,11 @@ def _names_an_object(_: object, attribute: attrs.Attribute[Url], value: Url) -> 
         raise InvalidUrlError(
             f"{value.redacted!r} names no object: the key is empty or ends in a slash"
         )
+
+
+def _as_path(path: str | os.PathLike[str]) -> Path:
+    # One that is a Path already is not taken apart once more: there are many.
+    return path if isinstance(path, Path) else Path(path)
 
 
 _is_mode = instance_of((Unconditional, IfMatch))
@@ -96,14 +102,14 @@ class Download(Request[None]):
     """Put an object's bytes at a local path, whose directory is there; a whole file or none."""
 
     url: Url = attrs.field(validator=_names_an_object)
-    path: Path = attrs.field(converter=Path)
+    path: Path = attrs.field(converter=_as_path)
 
 
 @attrs.frozen
 class Upload(_Writing):
     """Make an object of a local file, all of it or nothing."""
 
-    path: Path = attrs.field(converter=Path)
+    path: Path = attrs.field(converter=_as_path)
     url: Url = attrs.field(validator=_names_an_object)
     mode: WriteMode = attrs.field(default=OVERWRITE, validator=_is_mode)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,7 @@ import attrs
 
 from file_dataset.domain.errors import InvalidUrlError
 
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_is_scheme = functools.lru_cache(re.compile(r"[a-z][a-z0-9+.-]*").fullmatch)
 _ONE_SLASH = re.compile(r"[a-z][a-z0-9+.-]+:/[^/]")
 _HTTP = ("http", "https")
 
@@ -23,6 +24,8 @@ def _spelled(url: Url, _: attrs.Attribute[str], value: str) -> None:
 def _check_spelling(value: str, *, local: bool) -> None:
     if "\0" in value:
         raise InvalidUrlError(f"a URL cannot hold a NUL: {value!r}")
+    if value.isascii():
+        return
     try:
         # Local names are bytes, which Python spells with surrogates; everything else is UTF-8.
         os.fsencode(value) if local else value.encode()
@@ -58,7 +61,7 @@ class Url:
 
     @scheme.validator
     def _scheme_is_one(self, _: attrs.Attribute[str], value: str) -> None:
-        if not _SCHEME.fullmatch(value):
+        if not _is_scheme(value):
             raise InvalidUrlError(f"{value!r} is no URL scheme")
 
     def __attrs_post_init__(self) -> None:
@@ -127,7 +130,7 @@ class Url:
         parts = "/".join(names)
         stem = self.key.rstrip("/")
         key = f"{stem}/{parts}" if stem or self.is_local else parts
-        return attrs.evolve(self, key=key)
+        return Url(self.scheme, self.authority, key)
 
     @property
     def stem(self) -> str:
@@ -144,7 +147,7 @@ class Url:
 
     def child(self, name: str) -> Url:
         """The prefix one segment below this one; the segment may be empty, as in ``a//b``."""
-        return attrs.evolve(self, key=self.stem + (name or "/"))
+        return Url(self.scheme, self.authority, self.stem + (name or "/"))
 
     @property
     def redacted(self) -> str:
@@ -176,6 +179,8 @@ def _is_plain(path: str) -> bool:
 def _absolute(path: str) -> str:
     """The path made absolute, in its plain spelling."""
     _check_spelling(path, local=True)
+    if _is_plain(path):
+        return path
     spelled = PurePosixPath(path)
     if not spelled.is_absolute():
         spelled = PurePosixPath(Path.cwd(), path)

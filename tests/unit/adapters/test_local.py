@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import fcntl
 import os
 import resource
@@ -468,3 +469,40 @@ def test_a_span_is_of_the_file_that_is_read_and_not_of_one_before_it(root, monke
     monkeypatch.setattr(local, "_regular", overtaken)
     with pytest.raises(RangeNotSatisfiableError):
         STORE.read(url, span=Span(5))
+
+
+def refuse(*_):
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+
+COPIERS = {
+    "the system": os.copy_file_range,
+    "a system that refuses": refuse,
+    "a system that stops half-way": lambda read, written, count: 0,
+    "a system without": None,
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "copy_file_range"), reason="only Linux copies by itself")
+@pytest.mark.parametrize("copier", COPIERS)
+def test_a_copy_is_whole_whatever_the_system_does_of_it(root, monkeypatch, copier):
+    data = os.urandom(3_000_000)
+    STORE.write(root.joined("source"), data)
+    if COPIERS[copier] is None:
+        monkeypatch.delattr(os, "copy_file_range")
+    else:
+        monkeypatch.setattr(os, "copy_file_range", COPIERS[copier])
+    STORE.copy(root.joined("source"), root.joined("copy"))
+    assert STORE.read(root.joined("copy")) == data
+
+
+@pytest.mark.skipif(not hasattr(os, "copy_file_range"), reason="only Linux copies by itself")
+def test_a_copy_that_the_system_cannot_make_fails(root, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    STORE.write(root.joined("source"), b"data")
+    monkeypatch.setattr(os, "copy_file_range", full)
+    with pytest.raises(NoSpaceError):
+        STORE.copy(root.joined("source"), root.joined("copy"))
+    assert tree(root) == ["source"]

@@ -1,7 +1,13 @@
+import array
 import errno
+import os
+import tempfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from file_dataset.domain import files
 from file_dataset.domain.errors import (
@@ -14,7 +20,13 @@ from file_dataset.domain.errors import (
     TransientError,
     UnsupportedError,
 )
-from file_dataset.domain.files import is_temporary, local_errors, replacing, temporary_name
+from file_dataset.domain.files import (
+    is_temporary,
+    local_errors,
+    replacing,
+    temporary_name,
+    write_whole,
+)
 from file_dataset.domain.url import Url
 
 URL = Url.local("/some/file")
@@ -147,3 +159,82 @@ def test_a_link_is_replaced_and_not_what_it_leads_to(tmp_path):
 def test_a_full_device_has_no_space():
     with pytest.raises(NoSpaceError, match="no space left"), local_errors(URL):
         Path("/dev/full").write_bytes(b"data")
+
+
+@given(st.binary(), st.none() | st.binary(), st.integers(1, 9))
+def test_a_file_is_written_whole_however_little_the_system_takes_at_once(data, old, most):
+    write = os.write
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "file")
+        if old is not None:
+            path.write_bytes(old)
+        with mock.patch("os.write", lambda file, rest: write(file, rest[:most])):
+            write_whole(path, data)
+
+        assert path.read_bytes() == data
+        assert names_in(path.parent) == ["file"]
+
+
+def test_a_view_of_words_is_written_as_bytes(tmp_path):
+    words = array.array("I", range(9))
+    write = os.write
+    with mock.patch("os.write", lambda file, rest: write(file, memoryview(rest).cast("B")[:5])):
+        write_whole(tmp_path / "file", memoryview(words))
+
+    assert (tmp_path / "file").read_bytes() == words.tobytes()
+
+
+def test_a_file_without_a_directory_is_written_to_the_current_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with mock.patch("os.open", wraps=os.open) as opened:
+        write_whole(Path("file"), b"data")
+
+    assert Path(opened.call_args.args[0]).resolve().parent == tmp_path.resolve()
+    assert (tmp_path / "file").read_bytes() == b"data"
+    assert names_in(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()], ids=str)
+@pytest.mark.parametrize("call", ["os.write", "os.replace"])
+def test_nothing_is_left_of_a_file_that_cannot_be_written(tmp_path, call, error):
+    (tmp_path / "file").write_bytes(b"old")
+    with (
+        mock.patch("os.close", wraps=os.close) as close,
+        mock.patch(call, side_effect=error),
+        pytest.raises(type(error)) as caught,
+    ):
+        write_whole(tmp_path / "file", b"new")
+
+    assert caught.value is error
+    assert close.call_count == 1
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert names_in(tmp_path) == ["file"]
+
+
+def test_a_file_is_new_and_its_mode_is_what_the_user_wants(tmp_path):
+    write_whole(tmp_path / "written", b"data")
+    (tmp_path / "plain").write_bytes(b"data")
+
+    assert (tmp_path / "written").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_link_is_replaced_by_a_whole_file_and_not_what_it_leads_to(tmp_path):
+    (tmp_path / "target").write_bytes(b"target")
+    (tmp_path / "link").symlink_to("target")
+    write_whole(tmp_path / "link", b"new")
+
+    assert (tmp_path / "target").read_bytes() == b"target"
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "link").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("no/file", FileNotFoundError), ("directory", IsADirectoryError), ("x" * 256, OSError)],
+)
+def test_where_no_file_can_be_the_system_says_so_and_nothing_is_left(tmp_path, name, kind):
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(kind):
+        write_whole(tmp_path / name, b"data")
+
+    assert names_in(tmp_path) == ["directory"]

@@ -108,7 +108,7 @@ def test_no_more_than_a_window_of_bodies_is_alive(monkeypatch):
     store = store_of(*rows)
     Body.most = 0
     deque(contents(store, rows), maxlen=0)
-    assert Body.most == 4 * 2
+    assert 0 < Body.most <= 4 * 2
     assert Body.alive == 0
 
 

@@ -74,7 +74,7 @@ class Retrying(Layer):
                             again.append(number)
                             asked = max(asked, _asked(error))
                             continue
-                    yield renumbered(outcome, number)
+                    yield outcome if attempt == 1 else renumbered(outcome, number)
             if not again:
                 return
             self._pause(attempt, asked)

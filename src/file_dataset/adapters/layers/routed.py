@@ -203,12 +203,13 @@ class _Part:
 
     def outcomes(self, asked: Sequence[Request[T]]) -> Iterator[Outcome[T]]:
         """The outcomes, numbered and named as in the batch."""
+        is_all = len(self.numbers) == len(asked)
         with closing(self.way(self.requests)) as outcomes:
             for outcome in outcomes:
-                number = self.numbers[outcome.index]
+                number = outcome.index if is_all else self.numbers[outcome.index]
                 if isinstance(outcome, Failed):
                     _told(outcome.error, asked[number])
-                yield renumbered(outcome, number)
+                yield outcome if is_all else renumbered(outcome, number)
 
 
 def _told(error: FileDatasetError, request: Request[object]) -> FileDatasetError:
