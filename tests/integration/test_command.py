@@ -85,6 +85,28 @@ def test_failed_rows_are_reported_and_the_exit_code_is_1(place: Path) -> None:
     assert sorted(path.name for path in (place / "out").iterdir()) == ["007"]
 
 
+@pytest.mark.parametrize("function", ["functions:double", "functions.py:double"])
+def test_the_function_runs_in_processes_of_its_own_where_that_is_asked_for(
+    place: Path, function: str
+) -> None:
+    options = ["--isolation", "process", "--workers", "2", "--timeout", "60"]
+    code, out, err = ran(place, "run", function, "mixed.csv", "--into", "out", *options)
+
+    assert code == 1, err
+    assert "1 rows came through, 2 failed" in out
+    assert "cannot double bad" in out
+    assert (place / "out/007/b.txt").read_text() == "11"
+
+
+def test_a_function_that_hangs_ends_in_time(place: Path) -> None:
+    os.mkfifo(place / "never")
+    options = ["--isolation", "process", "--timeout", "0.5", "--json"]
+    code, out, err = ran(place, "run", "functions:wait", "good.csv", "--into", "out", *options)
+
+    assert code == 1, err
+    assert {line["error"] for line in json.loads(out)["failures"]} == {"TimeoutError"}
+
+
 def test_json_is_all_that_goes_to_standard_output(place: Path) -> None:
     code, out, _ = ran(place, "run", "functions:double", "mixed.csv", "--into", "out", "--json")
 
@@ -125,6 +147,8 @@ def test_results_and_failures_can_be_kept_in_files(place: Path, kind: str) -> No
         (["run", "functions:double", "good.csv"], "--into"),
         (["run", "functions:double", "good.csv", "--into", "foo://x"], "unsupported scheme"),
         (["run", "functions:double", "good.csv", "--into", "out", "--workers", "0"], "workers"),
+        (["run", "functions:double", "good.csv", "--into", "out", "--timeout", "1"], "isolation"),
+        (["run", "functions:double", "good.csv", "--into", "out", "--isolation", "x"], "'x'"),
         (["run", "functions:double", "good.csv", "--into", "o", "--results", "x.xls"], ".csv"),
         (["get", "foo://bucket/key"], "unsupported scheme"),
         (["get", "s3://bucket"], "names no object"),
@@ -185,16 +209,19 @@ def test_sizes_of_a_table_and_of_urls(place: Path) -> None:
     assert "nowhere.txt" in err
 
 
+@pytest.mark.parametrize("isolation", ["thread", "process"])
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_run_and_leaves_nothing(
-    place: Path, sent: signal.Signals, code: int
+    place: Path, sent: signal.Signals, code: int, isolation: str
 ) -> None:
     os.mkfifo(place / "never")
-    process = started(place, "run", "functions:wait", "good.csv", "--into", "out")
-    # Opening the other end waits until the function is there.
+    arguments = ["functions:wait", "good.csv", "--into", "out", "--isolation", isolation]
+    process = started(place, "run", *arguments)
+    # Opening the other end waits until the function is there. It is closed again, since a signal
+    # that comes just before the function's read() is noticed only after that.
     with (place / "never").open("w"):
         process.send_signal(sent)
-        _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
 
     assert process.returncode == code, err
     assert (place / "begun").exists()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +17,10 @@ from file_dataset.adapters.local import LocalStore
 from file_dataset.adapters.memory import MemoryStore
 from file_dataset.adapters.registry import Registry, register_store
 from file_dataset.adapters.registry import default as registry
-from file_dataset.adapters.s3 import S3Options, S3Store
+from file_dataset.adapters.s3 import S3Options
 from file_dataset.adapters.scratch import TempScratch
+from file_dataset.domain.budget import Budget
+from file_dataset.domain.calling import Caller, RowFunction
 from file_dataset.domain.errors import UnsupportedSchemeError
 from file_dataset.domain.ports import Observer
 from file_dataset.domain.store import Store
@@ -29,10 +33,12 @@ __all__ = [
     "LocalStore",
     "MemoryStore",
     "S3Options",
+    "calling",
     "mount",
     "observing",
     "register_store",
     "scheme_check",
+    "staging_budget",
     "store_for",
     "temp_scratch",
 ]
@@ -70,12 +76,18 @@ def store_for(options: Options | None) -> Store:
 
 
 def _served_by(store: Store | Options) -> Store:
-    return store if isinstance(store, Store) else S3Store(store.s3)
+    return store if isinstance(store, Store) else _s3_store(store.s3)
+
+
+def _s3_store(options: S3Options) -> Store:
+    from file_dataset.adapters.s3 import S3Store
+
+    return S3Store(options)
 
 
 def _create(registry: Registry, s3: S3Options, scheme: str) -> Store:
     """The store of a scheme that is mounted nowhere."""
-    return _retrying(registry.create(scheme, built_in={"s3": functools.partial(S3Store, s3)}))
+    return _retrying(registry.create(scheme, built_in={"s3": functools.partial(_s3_store, s3)}))
 
 
 def _retrying(store: Store) -> Store:
@@ -109,6 +121,27 @@ def _check_scheme(known: Collection[str], url: Url, where: str) -> None:
 def temp_scratch(directory: str | os.PathLike[str] | None) -> TempScratch:
     """Temporary space in a directory, or in the system's place for such."""
     return TempScratch(None if directory is None else Path(directory))
+
+
+def staging_budget(max_bytes: int | None, directory: str | os.PathLike[str] | None) -> Budget:
+    """How many bytes one run may stage: as many as were named, else half of what is free."""
+    if max_bytes is not None:
+        return Budget(max_bytes, is_strict=True)
+    return Budget(shutil.disk_usage(directory or tempfile.gettempdir()).free // 2)
+
+
+@contextlib.contextmanager
+def calling(
+    function: RowFunction, *, isolation: str, workers: int, timeout: float | None
+) -> Iterator[Caller]:
+    """Where a function runs: in threads of this process, or in processes that end with the run."""
+    if isolation == "thread":
+        yield function
+        return
+    from file_dataset.adapters.processes import ProcessCaller
+
+    with ProcessCaller(function, workers=workers, timeout=timeout) as caller:
+        yield caller
 
 
 @contextlib.contextmanager

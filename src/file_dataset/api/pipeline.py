@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from file_dataset.api import _wiring
+from file_dataset.api._arguments import at_least, one_destination, one_of, time_limit
 from file_dataset.api.frames import RowTable
 from file_dataset.api.options import Options
 from file_dataset.api.results import RunResult, RunStats, failures_table, rows_table
@@ -25,8 +27,6 @@ from file_dataset.domain.rows import RowFailure, all_rows_failed
 from file_dataset.domain.staging import Staging
 from file_dataset.domain.threads import closing
 from file_dataset.domain.url import Url
-
-T = TypeVar("T")
 
 _log = logging.getLogger("file_dataset")
 
@@ -46,9 +46,20 @@ class Pipeline:
         write_options: ``{"into_path": ...}``, another way to say ``into_path``.
         into_path: The destination, a URL or a local path.
         options: How storage is reached.
-        workers: How many rows are in the function at a time, each in a thread of its own. With one
-            the function runs in the thread that called the pipeline.
+        workers: How many rows are in the function at a time.
+        isolation: ``"thread"`` runs the function in this process, with one worker in the thread
+            that called the pipeline. ``"process"`` runs it in worker processes, which use all
+            cores and end with the run. There a crash, a hang or a kill is that row's failure
+            alone; the working directory and the environment are as before in the next row, and
+            processes that the function left running are killed (but for those that moved to
+            another process group). The function may be a lambda, a closure or of a notebook.
+        timeout: Seconds that the function may take for a row; None for as long as it takes. Needs
+            ``isolation="process"``, since a thread cannot be ended from outside.
         prefetch: How many rows may be fetched and not yet be in the function.
+        max_staging_bytes: How many bytes of input files may be in temporary directories at a
+            time. Sizes are then asked for first, and a row that needs more fails without being
+            fetched. None asks for no sizes: once the files take half of what was free, nothing
+            more is fetched before some of them are gone.
         on_error: What becomes of a row that fails: ``"drop"`` leaves it out, ``"keep"`` leaves it
             in with null files and a column ``error``, ``"raise"`` stops the run with its error.
         if_all_fail: When a non-empty table loses every row: ``"raise"`` AllRowsFailedError, or
@@ -72,7 +83,10 @@ class Pipeline:
         into_path: str | os.PathLike[str] | None = None,
         options: Options | None = None,
         workers: int = 1,
+        isolation: Literal["thread", "process"] = "thread",
+        timeout: float | None = None,
         prefetch: int = PREFETCH,
+        max_staging_bytes: int | None = None,
         on_error: Literal["drop", "keep", "raise"] = "drop",
         if_all_fail: Literal["raise", "empty"] | None = None,
         keep_failed: str | os.PathLike[str] | None = None,
@@ -82,11 +96,16 @@ class Pipeline:
         self._store = _wiring.store_for(options)
         # Made here, since the process that unpickles this may know other schemes.
         self._check = _wiring.scheme_check(self._store)
-        self._into = destination(_into_path(write_options, into_path), self._store)
-        self._workers = _at_least("workers", workers, 1)
-        self._prefetch = _at_least("prefetch", prefetch, 0)
-        self._on_error = _one_of("on_error", on_error, ("drop", "keep", "raise"))
-        self._if_all_fail = _one_of("if_all_fail", if_all_fail, ("raise", "empty", None))
+        self._into = destination(one_destination(write_options, into_path), self._store)
+        self._workers = at_least("workers", workers, 1)
+        self._isolation = one_of("isolation", isolation, ("thread", "process"))
+        self._timeout = time_limit(timeout, isolation)
+        self._prefetch = at_least("prefetch", prefetch, 0)
+        if max_staging_bytes is not None:
+            at_least("max_staging_bytes", max_staging_bytes, 1)
+        self._max_staging_bytes = max_staging_bytes
+        self._on_error = one_of("on_error", on_error, ("drop", "keep", "raise"))
+        self._if_all_fail = one_of("if_all_fail", if_all_fail, ("raise", "empty", None))
         self._keep_failed = None if keep_failed is None else Path(keep_failed).absolute()
         self._progress = progress
         self._is_copy = False
@@ -149,17 +168,11 @@ class Pipeline:
     def _run(self, table: RowTable) -> Iterator[RowResult[Url]]:
         """Each row's result as it comes, with the failures logged and the observer told."""
         done = failed = 0
-        with _wiring.observing(self._progress) as observe, _wiring.temp_scratch(None) as scratch:
+        with (
+            _wiring.observing(self._progress) as observe,
+            self._pipelining(len(table.rows)) as pipelining,
+        ):
             observe(Progress(len(table.rows)))
-            pipelining = Pipelining(
-                Staging(
-                    self._store, scratch, self._prefetch, with_output=self._function.takes_output
-                ),
-                self._function,
-                Publishing(self._store, self._into),
-                workers=self._workers,
-                keep_failed=self._keep_failed,
-            )
             with closing(pipelining.run(table.rows)) as results:
                 for result in results:
                     if isinstance(result, RowFailure):
@@ -171,6 +184,28 @@ class Pipeline:
                         done += 1
                     observe(Progress(len(table.rows), done, failed))
                     yield result
+
+    @contextlib.contextmanager
+    def _pipelining(self, rows: int) -> Iterator[Pipelining]:
+        """The parts for one run over so many rows, which are gone in the end."""
+        with (
+            _wiring.temp_scratch(None) as scratch,
+            _wiring.calling(
+                self._function,
+                isolation=self._isolation,
+                workers=max(1, min(self._workers, rows)),
+                timeout=self._timeout,
+            ) as caller,
+        ):
+            staging = Staging(
+                self._store,
+                scratch,
+                self._prefetch,
+                with_output=self._function.takes_output,
+                budget=_wiring.staging_budget(self._max_staging_bytes, None),
+            )
+            publishing = Publishing(self._store, self._into)
+            yield Pipelining(staging, caller, publishing, self._workers, self._keep_failed)
 
     def _rows(self, table: RowTable, results: list[RowResult[Url]]) -> Any:
         keep = self._on_error == "keep"
@@ -186,35 +221,3 @@ class Pipeline:
 def _failures(table: RowTable, results: list[RowResult[Url]]) -> list[RowFailure]:
     failures = [result for result in results if isinstance(result, RowFailure)]
     return sorted(failures, key=lambda failure: table.positions[failure.row_id])
-
-
-def _into_path(
-    write_options: Mapping[str, Any] | None, into_path: str | os.PathLike[str] | None
-) -> str | os.PathLike[str]:
-    if not isinstance(write_options, Mapping | None):
-        raise TypeError(
-            f"write_options must be a mapping, as {{'into_path': ...}}, not {write_options!r}"
-        )
-    given = dict(write_options or {})
-    nested = given.pop("into_path", None)
-    if given:
-        raise ValueError(
-            f"unknown write_options {sorted(map(str, given))}; there is only 'into_path'"
-        )
-    if (nested is None) == (into_path is None):
-        raise ValueError(
-            "give the destination once, as into_path= or as write_options={'into_path': ...}"
-        )
-    return nested if into_path is None else into_path
-
-
-def _at_least(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
-    return value
-
-
-def _one_of(name: str, value: T, choices: Collection[T]) -> T:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {list(choices)}, not {value!r}")
-    return value

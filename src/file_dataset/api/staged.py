@@ -17,8 +17,12 @@ from file_dataset.domain.threads import closing
 
 T = TypeVar("T")
 
-PREFETCH = 16
-"""How many rows are fetched ahead of who takes them, unless told otherwise."""
+PREFETCH = 128
+"""How many rows are fetched ahead of who takes them, unless told otherwise.
+
+Half of them are one batch, which keeps as many requests in flight as small files need; a large
+file counts for many, and the free space of the disk bounds what they take.
+"""
 
 _log = logging.getLogger("file_dataset")
 
@@ -43,7 +47,8 @@ class StagedRows(Iterator[StagedRow]):
     ) -> None:
         self.failures: list[RowFailure] = []
         scratch = _wiring.temp_scratch(dir)
-        staging = Staging(store, scratch, prefetch)
+        budget = _wiring.staging_budget(None, dir)
+        staging = Staging(store, scratch, prefetch, budget=budget)
         self._rows = _staged_rows(rows, staging, scratch, self.failures)
 
     def __next__(self) -> StagedRow:

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -24,6 +24,14 @@ _TABLE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("table", type=_TABLE)
 @click.option("--into", required=True, help="Where outputs go: a URL or a directory.")
 @click.option("--workers", default=1, show_default=True, help="Rows in the function at a time.")
+@click.option(
+    "--isolation",
+    type=click.Choice(["thread", "process"]),
+    default="thread",
+    show_default=True,
+    help="Where the function runs: here, or in processes of its own.",
+)
+@click.option("--timeout", type=float, help="Seconds per row; needs --isolation process.")
 @click.option("--results", type=_TABLE, help="Also write the table of results to this file.")
 @click.option("--failures", type=_TABLE, help="Also write the table of failures to this file.")
 @click.option(
@@ -39,6 +47,8 @@ def run(
     table: Path,
     into: str,
     workers: int,
+    isolation: Literal["thread", "process"],
+    timeout: float | None,
     results: Path | None,
     failures: Path | None,
     keep_failed: Path | None,
@@ -60,6 +70,8 @@ def run(
         load_function(function),
         into_path=into,
         workers=workers,
+        isolation=isolation,
+        timeout=timeout,
         keep_failed=keep_failed,
         progress=progress,
     )
@@ -104,6 +116,8 @@ def _load_file(path: Path) -> object:
         raise ImportError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
+    # As `python file.py` does: what is beside it can be imported, and worker processes find it.
+    sys.path.insert(0, str(path.parent.absolute()))
     spec.loader.exec_module(module)
     return module
 

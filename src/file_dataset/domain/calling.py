@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import attrs
 
 from file_dataset.domain.errors import InvalidDatasetError, NotFoundError, StoreError
 from file_dataset.domain.files import local_errors
 from file_dataset.domain.names import file_name_fault
-from file_dataset.domain.rows import Cause, Row, RowFailure
+from file_dataset.domain.rows import Cause, Row, RowFailure, RowId
 from file_dataset.domain.staging import StagedFiles
 from file_dataset.domain.url import Url
 
@@ -26,6 +26,16 @@ UserFunction: TypeAlias = Callable[[Path], Outputs] | Callable[[Path, Path], Out
 
 # Columns of a result table that are no files.
 _OWN_COLUMNS = frozenset({"id", "error"})
+
+
+class Caller(Protocol):
+    """Where the user's function runs: in the calling thread, or out of everybody's reach."""
+
+    def call(self, staged: StagedFiles, /) -> Row | RowFailure:
+        """The row of output files that the function makes of a staged row."""
+
+    def stop(self) -> None:
+        """End the calls that are under way, where that can be done; the run is over."""
 
 
 @attrs.frozen
@@ -57,23 +67,29 @@ class RowFunction:
         columns = tuple(getattr(returned, "__annotations__", ()))
         return cls(fn, _takes_output(fn), columns, _required(returned))
 
-    def call(self, staged: StagedFiles) -> Row | RowFailure:
-        """The row of output files that the function makes of a staged row."""
-        directories = staged.directories
+    def call(self, staged: StagedFiles, /) -> Row | RowFailure:
+        """The row of output files that the function makes of a staged row, in this thread."""
+        return self.answer(staged.row.id, staged.directories)
+
+    def stop(self) -> None:
+        """Nothing: what runs in a thread ends by itself."""
+
+    def answer(self, row_id: RowId, directories: tuple[Path, ...]) -> Row | RowFailure:
+        """The row of output files that the function makes of what is in a row's directories."""
         try:
             outputs: object = self.fn(*directories)
             if isinstance(outputs, Mapping):
                 outputs = dict(outputs)
         except Exception as error:  # noqa: BLE001 - whatever the user's function raises is recorded whole
-            return _failed(staged.row, [Cause.raised(error)])
-        return self._checked(staged.row, outputs, directories)
+            return call_failed(row_id, Cause.raised(error))
+        return self._checked(row_id, outputs, directories)
 
     def _checked(
-        self, row: Row, outputs: object, directories: tuple[Path, ...]
+        self, row_id: RowId, outputs: object, directories: tuple[Path, ...]
     ) -> Row | RowFailure:
         if not isinstance(outputs, dict):
             message = f"fn returned {type(outputs).__name__}, not a mapping of filename to path"
-            return _failed(row, [Cause.of(InvalidDatasetError(message), file="", url="")])
+            return call_failed(row_id, Cause.of(InvalidDatasetError(message), file="", url=""))
         files: dict[str, Url | None] = dict.fromkeys(self.columns)
         causes: list[Cause] = []
         for name in sorted(self.required - outputs.keys()):
@@ -85,15 +101,16 @@ class RowFunction:
             except (InvalidDatasetError, StoreError) as error:
                 causes.append(Cause.of(error, file=str(name), url=_told(path)))
         if causes:
-            return _failed(row, causes)
+            return call_failed(row_id, *causes)
         try:
-            return Row(row.id, files)
+            return Row(row_id, files)
         except InvalidDatasetError as error:
-            return _failed(row, [Cause.of(error, file="", url="")])
+            return call_failed(row_id, Cause.of(error, file="", url=""))
 
 
-def _failed(row: Row, causes: list[Cause]) -> RowFailure:
-    return RowFailure(row.id, "call", tuple(causes))
+def call_failed(row_id: RowId, *causes: Cause) -> RowFailure:
+    """A row that was lost in the user's function."""
+    return RowFailure(row_id, "call", causes)
 
 
 def _takes_output(fn: Callable[..., object]) -> bool:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import attrs
 
-from file_dataset.domain.calling import RowFunction
+from file_dataset.domain.calling import Caller
 from file_dataset.domain.plan import RowResult
 from file_dataset.domain.publishing import Publishing
 from file_dataset.domain.rows import Row, RowFailure
@@ -41,7 +41,7 @@ class Pipelining:
 
     Args:
         staging: Fetches rows into directories.
-        function: The user's.
+        caller: Calls the user's function.
         publishing: Puts its outputs where they go.
         workers: How many rows are in the function at a time; one runs in the calling thread.
         keep_failed: Where the directories of rows that failed in the function, or after it,
@@ -49,7 +49,7 @@ class Pipelining:
     """
 
     staging: Staging
-    function: RowFunction
+    caller: Caller
     publishing: Publishing
     workers: int = 1
     keep_failed: Path | None = None
@@ -66,14 +66,24 @@ class Pipelining:
             called = stack.enter_context(
                 closing(unordered(self._call, _noted(staged, taken), workers=self.workers))
             )
-            publish = partial(self._publish, taken)
-            published = behind(publish, called, depth=max(1, self.staging.prefetch))
+            published = behind(
+                partial(self._publish, taken),
+                called,
+                depth=max(1, self.staging.prefetch),
+                apart=self.workers > 1,
+                stop=self._stop,
+            )
             yield from stack.enter_context(closing(published))
+
+    def _stop(self) -> None:
+        """Let nothing wait for rows that are never going to move on."""
+        self.staging.budget.close()
+        self.caller.stop()
 
     def _call(self, staged: StagedFiles | RowFailure) -> _Item:
         if isinstance(staged, RowFailure):
             return staged
-        return _Called(staged, self.function.call(staged))
+        return _Called(staged, self.caller.call(staged))
 
     def _publish(self, taken: set[StagedFiles], items: Sequence[_Item]) -> Iterator[RowResult[Url]]:
         outputs = [

@@ -138,7 +138,7 @@ class Cause:
         return cls(type(error).__name__, str(error), file, shown, attempts, retryable)
 
     @classmethod
-    def raised(cls, error: Exception) -> Cause:
+    def raised(cls, error: BaseException) -> Cause:
         """The cause that an exception of the user's function is."""
         # Unlike str(), this has words also for an error whose own __str__ raises.
         trace = tracebacks.TracebackException.from_exception(error)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeAlias
 
 import attrs
 
+from file_dataset.domain.budget import Budget, Share
+from file_dataset.domain.errors import NoSpaceError
 from file_dataset.domain.files import local_errors
-from file_dataset.domain.plan import run_rows, windows
+from file_dataset.domain.objects import ObjectInfo
+from file_dataset.domain.plan import RowResult, run_rows, windows
 from file_dataset.domain.ports import Scratch
-from file_dataset.domain.requests import Download
-from file_dataset.domain.rows import Row, RowDone, RowFailure
+from file_dataset.domain.requests import Download, Stat
+from file_dataset.domain.rows import Cause, Row, RowDone, RowFailure
 from file_dataset.domain.store import Store
 from file_dataset.domain.threads import ahead, closing
 from file_dataset.domain.url import Url
@@ -44,6 +49,53 @@ class StagedFiles:
 
 
 @attrs.frozen
+class _Sized:
+    """A row, and what it needs of the budget as far as that is known."""
+
+    row: Row
+    size: int = 0
+
+
+@attrs.frozen
+class _Admitted:
+    """A row that has its share of the budget."""
+
+    row: Row
+    share: Share
+
+
+_Window: TypeAlias = list[_Admitted | RowFailure]
+
+
+@attrs.define
+class _Pace:
+    """How many rows are fetched as one batch.
+
+    Small files want many requests in flight; of large ones the first row would be long in coming.
+    """
+
+    most: int
+    rows: int = attrs.field(init=False)
+    _bytes: int = attrs.field(init=False, default=0)
+
+    @rows.default
+    def _at_first(self) -> int:
+        return min(self.most, 8)
+
+    def note(self, row_bytes: int) -> None:
+        """Take note of a row of the batch."""
+        self._bytes += row_bytes
+
+    def step(self) -> None:
+        """Fetch more rows the next time if these were small, and fewer if they were large."""
+        if self._bytes < 32 << 20:
+            self.rows = min(self.most, 2 * self.rows)
+        elif self._bytes > 128 << 20:
+            self.rows = max(1, self.rows // 2)
+        self._bytes = 0
+
+
+@attrs.frozen
 class Staging:
     """Fetches rows into directories, some of them ahead of who takes them.
 
@@ -53,6 +105,8 @@ class Staging:
         prefetch: How many rows may be ready and not yet taken; 0 fetches each when it is asked
             for. What is on disk is never more than these and the rows that were taken.
         with_output: Whether each row gets an empty directory for outputs as well.
+        budget: How many bytes may be in directories that are not released. Where it is used up,
+            the next row waits for a release, which then has to come from another thread.
     """
 
     store: Store
@@ -61,6 +115,7 @@ class Staging:
         validator=[attrs.validators.instance_of(int), attrs.validators.ge(0)]
     )
     with_output: bool = False
+    budget: Budget = attrs.field(factory=Budget)
 
     def stage(self, rows: Iterable[Row]) -> Iterator[StagedFiles | RowFailure]:
         """Each row with its files in a directory, or what kept it from that, in order.
@@ -70,31 +125,82 @@ class Staging:
         # Half of the places for a batch that is on its way, half for those that are ready.
         size = max(1, (self.prefetch + 1) // 2)
         untaken: set[StagedFiles] = set()
-        fetched = self._fetch(rows, untaken, size=size)
+        fetched = self._fetch(rows, untaken, _Pace(size))
         if self.prefetch:
             fetched = ahead(fetched, depth=self.prefetch - size + 1)
         try:
             with closing(fetched):
-                for each in fetched:
-                    if isinstance(each, StagedFiles):
-                        untaken.remove(each)
-                    yield each
+                try:
+                    for each in fetched:
+                        if isinstance(each, StagedFiles):
+                            untaken.remove(each)
+                        yield each
+                finally:
+                    # Who waits for room would wait for rows that nobody will take.
+                    self.budget.close()
         finally:
             for each in untaken:
                 each.release()
 
     def _fetch(
-        self, rows: Iterable[Row], untaken: set[StagedFiles], *, size: int
+        self, rows: Iterable[Row], untaken: set[StagedFiles], pace: _Pace
     ) -> Iterator[StagedFiles | RowFailure]:
+        for window in self._windows(rows, pace):
+            yield from self._fetch_window(window, untaken, pace)
+            pace.step()
+
+    def _windows(self, rows: Iterable[Row], pace: _Pace) -> Iterator[_Window]:
+        """The rows that are fetched together: as many as the pace is, and as there is room for."""
+        window: _Window = []
+        with closing(self._sized(rows, pace.most)) as sized:
+            for each in sized:
+                if isinstance(each, RowFailure):
+                    window.append(each)
+                else:
+                    if window and not self.budget.has_room(each.size):
+                        yield window
+                        window = []
+                    if not self.budget.wait_for_room(each.size):
+                        return
+                    window.append(_Admitted(each.row, self.budget.share(each.size)))
+                if len(window) >= pace.rows:
+                    yield window
+                    window = []
+        if window:
+            yield window
+
+    def _sized(self, rows: Iterable[Row], size: int) -> Iterator[_Sized | RowFailure]:
+        if not self.budget.is_strict:
+            return (_Sized(row) for row in rows)
+        # While one batch is fetched, the sizes of the next are asked for.
+        asked = self._ask_sizes(rows, size)
+        return ahead(asked, depth=size) if self.prefetch else asked
+
+    def _ask_sizes(self, rows: Iterable[Row], size: int) -> Iterator[_Sized | RowFailure]:
         for window in windows(rows, size):
-            yield from self._fetch_window(window, untaken)
+            asked = run_rows(self.store, window, lambda _, __, url: Stat(url), stage="read")
+            with closing(asked):
+                yield from map(self._sized_row, asked)
+
+    def _sized_row(self, asked: RowResult[ObjectInfo]) -> _Sized | RowFailure:
+        if isinstance(asked, RowFailure):
+            return asked
+        needed = sum(info.size for info in asked.values.values() if info is not None)
+        if self.budget.allows(needed):
+            return _Sized(asked.row, needed)
+        error = NoSpaceError(
+            f"the row needs {needed} bytes of temporary space, allowed are {self.budget.limit} "
+            "(max_staging_bytes)"
+        )
+        return RowFailure(asked.row.id, "read", (Cause.of(error, file="", url=""),))
 
     def _fetch_window(
-        self, rows: Sequence[Row], untaken: set[StagedFiles]
+        self, window: _Window, untaken: set[StagedFiles], pace: _Pace
     ) -> Iterator[StagedFiles | RowFailure]:
+        admitted = [each for each in window if isinstance(each, _Admitted)]
         staged = []
-        for row in rows:
-            staged.append(self._open(row))
+        for each in admitted:
+            staged.append(self._open(each))
             untaken.add(staged[-1])
 
         def download(position: int, name: str, url: Url) -> Download:
@@ -104,17 +210,32 @@ class Staging:
                     path.parent.mkdir(parents=True, exist_ok=True)
             return Download(url, path)
 
+        rows = [each.row for each in admitted]
+        following = iter(zip(admitted, staged, strict=True))
         with closing(run_rows(self.store, rows, download, stage="read")) as results:
-            for each, result in zip(staged, results, strict=True):
+            for item in window:
+                if isinstance(item, RowFailure):
+                    yield item
+                    continue
+                result = next(results)
+                each, files = next(following)
                 if isinstance(result, RowDone):
-                    yield each
+                    each.share.resize(_bytes_in(files))
+                    pace.note(each.share.size)
+                    yield files
                 else:
-                    untaken.remove(each)
-                    each.release()
+                    untaken.remove(files)
+                    files.release()
                     yield result
 
-    def _open(self, row: Row) -> StagedFiles:
+    def _open(self, admitted: _Admitted) -> StagedFiles:
         with ExitStack() as opening:
+            # Given back when the directories are gone, and not before.
+            opening.callback(admitted.share.give_back)
             path = opening.enter_context(self.scratch.open())
             output = opening.enter_context(self.scratch.open()) if self.with_output else None
-            return StagedFiles(row, path, output, opening.pop_all())
+            return StagedFiles(admitted.row, path, output, opening.pop_all())
+
+
+def _bytes_in(staged: StagedFiles) -> int:
+    return sum(os.stat(staged.path / name).st_size for name in staged.row.sources)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import attrs
 
@@ -27,6 +26,9 @@ class _Raised:
 
 class _End:
     """What a thread says last."""
+
+
+_Results: TypeAlias = SimpleQueue[_Result[B] | _Raised | _End]
 
 
 @contextlib.contextmanager
@@ -69,31 +71,117 @@ def ahead(items: Iterable[A], *, depth: int) -> Iterator[A]:
     return _in_threads(lambda item: item, items, threads=1, room=depth)
 
 
+class _Line(Generic[A]):
+    """Items that wait to be taken all at once, so many of them at most."""
+
+    def __init__(self, depth: int) -> None:
+        self._depth = depth
+        self._waiting: list[A] = []
+        self._has_ended = False
+        self._changed = threading.Condition()
+
+    def put(self, item: A) -> bool:
+        """Add an item, wait until there is room for another, and tell whether one is wanted."""
+        with self._changed:
+            self._waiting.append(item)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._has_ended or len(self._waiting) < self._depth)
+            return not self._has_ended
+
+    def take(self) -> list[A]:
+        """What waits, as soon as there is something; nothing at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_ended or self._waiting)
+            taken, self._waiting = self._waiting, []
+            self._changed.notify_all()
+            return taken
+
+    def end(self, *, drop: bool = False) -> None:
+        """Take in nothing more, and forget what waits if nobody is to have it."""
+        with self._changed:
+            self._has_ended = True
+            if drop:
+                self._waiting = []
+            self._changed.notify_all()
+
+
 def behind(
-    function: Callable[[Sequence[A]], Iterable[B]], items: Iterable[A], *, depth: int
+    function: Callable[[Sequence[A]], Iterable[B]],
+    items: Iterable[A],
+    *,
+    depth: int,
+    apart: bool = False,
+    stop: Callable[[], None] = lambda: None,
 ) -> Iterator[B]:
     """The function's results over batches of items, made by a thread behind who makes the items.
 
-    The calling thread takes the items, and keeps up to ``depth`` of them while a batch is under
-    way, so that the slower the function is, the larger its batches are.
+    Up to ``depth`` items are kept while a batch is under way, so that the slower the function is,
+    the larger its batches are.
+
+    Args:
+        function: Called in the thread, with one batch after the other.
+        items: Taken one at a time.
+        depth: How many items may wait, at least one.
+        apart: Whether another thread takes the items, so that a result comes as soon as it is
+            there. Otherwise the calling thread does, between the results.
+        stop: Called at the end, and before anything is waited for if that comes early.
     """
-    waiting: list[A] = []
-    batch: Future[list[B]] | None = None
-    with ThreadPoolExecutor(1) as thread:
-        # The thread is there before an interrupt can come between its start and its being known.
-        thread.submit(int).result()
-        for item in items:
-            waiting.append(item)
-            if batch is not None and (batch.done() or len(waiting) >= depth):
-                yield from batch.result()
-                batch = None
-            if batch is None:
-                batch = thread.submit(lambda taken: list(function(taken)), waiting)
-                waiting = []
-        if batch is not None:
-            yield from batch.result()
-        if waiting:
-            yield from function(waiting)
+    line: _Line[A] = _Line(depth)
+    results: _Results[B] = SimpleQueue()
+    crew = [threading.Thread(target=_work_off, args=(function, line, results), daemon=True)]
+    if apart:
+        crew.append(threading.Thread(target=_feed_all, args=(items, line, results), daemon=True))
+    try:
+        for thread in crew:
+            thread.start()
+        for _ in () if apart else _feed(items, line):
+            while not results.empty():
+                yield _value_of(results.get())
+        while not isinstance(result := results.get(), _End):
+            yield _value_of(result)
+    finally:
+        line.end(drop=True)
+        stop()
+        for thread in crew:
+            if thread.ident is not None:
+                thread.join()
+
+
+def _work_off(
+    function: Callable[[Sequence[A]], Iterable[B]], line: _Line[A], results: _Results[B]
+) -> None:
+    try:
+        while batch := line.take():
+            for value in function(batch):
+                results.put(_Result(value))
+        results.put(_End())
+    except BaseException as error:  # noqa: BLE001 - raised again where the results are taken
+        results.put(_Raised(error))
+    finally:
+        line.end(drop=True)
+
+
+def _feed(items: Iterable[A], line: _Line[A]) -> Iterator[None]:
+    for item in items:
+        if not line.put(item):
+            return
+        yield
+    line.end()
+
+
+def _feed_all(items: Iterable[A], line: _Line[A], results: _Results[B]) -> None:
+    try:
+        for _ in _feed(items, line):
+            pass
+    except BaseException as error:  # noqa: BLE001 - raised again where the results are taken
+        results.put(_Raised(error))
+
+
+def _value_of(result: _Result[B] | _Raised | _End) -> B:
+    if isinstance(result, _Raised):
+        raise result.error
+    assert isinstance(result, _Result)
+    return result.value
 
 
 def _in_threads(
@@ -102,7 +190,7 @@ def _in_threads(
     source = iter(items)
     pulling = threading.Lock()
     places = threading.Semaphore(room)
-    results: SimpleQueue[_Result[B] | _Raised | _End] = SimpleQueue()
+    results: _Results[B] = SimpleQueue()
     stopped = threading.Event()
 
     def work() -> None:

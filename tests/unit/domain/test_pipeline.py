@@ -11,13 +11,27 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.domain.pipeline_support import INTO, Directories, id_of, run, table, work
+from tests.unit.domain.pipeline_support import (
+    DEADLINE,
+    INTO,
+    Directories,
+    id_of,
+    run,
+    table,
+    work,
+)
 
 from file_dataset.adapters.layers.faulty import Faults, Faulty
 from file_dataset.adapters.memory import MemoryStore
+from file_dataset.domain.calling import RowFunction
 from file_dataset.domain.errors import TransientError
+from file_dataset.domain.pipeline import Pipelining
+from file_dataset.domain.publishing import Publishing
 from file_dataset.domain.requests import Abort, Complete, Download, Prepare, Request
-from file_dataset.domain.rows import RowDone, RowFailure
+from file_dataset.domain.rows import Row, RowDone, RowFailure
+from file_dataset.domain.staging import StagedFiles, Staging
+from file_dataset.domain.store import Store
+from file_dataset.domain.threads import closing
 
 RUNS = pytest.mark.parametrize(
     ("workers", "prefetch"), [(workers, prefetch) for workers in (1, 2, 4) for prefetch in range(6)]
@@ -200,6 +214,67 @@ def test_a_bug_of_a_store_stops_the_run_and_leaves_no_directory(
     with (
         pytest.raises(ZeroDivisionError),
         run(Faulty(store, script), rows, scratch, workers=workers, prefetch=prefetch) as results,
+    ):
+        list(results)
+    assert scratch.left == set()
+
+
+# Who calls the function.
+
+
+class Calling:
+    """Calls the function as ever, and knows when it was told to stop."""
+
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+        self._function = RowFunction.of(work)
+
+    def call(self, staged: StagedFiles, /) -> Row | RowFailure:
+        return self._function.call(staged)
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+
+def pipelining(store: Store, scratch: Directories, caller: Calling, workers: int, prefetch: int):
+    staging = Staging(store, scratch, prefetch, with_output=True)
+    return Pipelining(staging, caller, Publishing(store, INTO), workers)
+
+
+@SOME_RUNS
+@pytest.mark.parametrize("taken", [1, 3])
+def test_the_caller_is_told_when_the_run_is_over(taken, workers, prefetch, scratch):
+    store, rows = table("work", "work", "work")
+    caller = Calling()
+    with closing(pipelining(store, scratch, caller, workers, prefetch).run(rows)) as results:
+        for _ in range(taken):
+            assert not caller.stopped.is_set()
+            next(results)
+    assert caller.stopped.is_set()
+
+
+@pytest.mark.parametrize("prefetch", [1, 4])
+def test_an_interrupt_stops_the_caller_before_downloads_are_waited_for(prefetch, scratch):
+    store, rows = table("interrupt", *["work"] * 20)
+    begun = threading.Event()
+
+    class Interrupted(Calling):
+        def call(self, staged: StagedFiles, /) -> Row | RowFailure:
+            assert begun.wait(DEADLINE)
+            return super().call(staged)
+
+    caller = Interrupted()
+
+    def script(request: Request) -> None:
+        # In the second batch, which is on its way when the first row is in the function.
+        if type(request) is Download and request.url.key == f"from/{(prefetch + 1) // 2}":
+            begun.set()
+            assert caller.stopped.wait(DEADLINE)
+
+    faulty = Faulty(store, script)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        closing(pipelining(faulty, scratch, caller, 1, prefetch).run(rows)) as results,
     ):
         list(results)
     assert scratch.left == set()

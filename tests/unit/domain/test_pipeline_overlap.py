@@ -7,11 +7,19 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.unit.domain.pipeline_support import DEADLINE, Directories, number_in, run, table, work
+from tests.unit.domain.pipeline_support import (
+    DEADLINE,
+    Directories,
+    id_of,
+    number_in,
+    run,
+    table,
+    work,
+)
 
 from file_dataset.adapters.layers.faulty import Faulty
 from file_dataset.domain.requests import Download, Prepare, Request
-from file_dataset.domain.rows import RowDone
+from file_dataset.domain.rows import RowDone, RowId
 
 
 @pytest.fixture
@@ -103,6 +111,48 @@ def test_download_function_and_upload_are_at_it_at_the_same_time(workers, prefet
     store, rows = table("work", "work", "work")
     faulty = Faulty(store, script)
     assert done(run(faulty, rows, scratch, fn=fn, workers=workers, prefetch=prefetch)) == 3
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 4])
+def test_a_row_is_reported_as_soon_as_it_is_published(prefetch, scratch):
+    reported = threading.Event()
+
+    def fn(inside: Path, out: Path):
+        # The other worker's row, and then every later one, takes until the first is known.
+        assert number_in(inside) == 0 or reported.wait(DEADLINE)
+        return work(inside, out)
+
+    store, rows = table(*["work"] * 6)
+    with run(store, rows, scratch, fn=fn, workers=2, prefetch=prefetch) as results:
+        assert id_of(next(results)) == 0
+        reported.set()
+        assert Counter(map(type, results)) == {RowDone: 5}
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 4])
+def test_one_worker_reports_what_is_published_before_its_next_row(prefetch, scratch):
+    begun = [threading.Event() for _ in range(4)]
+    reported: list[RowId] = []
+
+    def script(request: Request) -> None:
+        for number, event in enumerate(begun):
+            if is_for(request, Prepare, number):
+                event.set()
+
+    def fn(inside: Path, out: Path):
+        number = number_in(inside)
+        # Row 0 is a batch of its own, and has ended when that of row 1 begins.
+        assert number not in (1, 2) or begun[number - 1].wait(DEADLINE)
+        assert number != 3 or reported[:1] == [0]
+        return work(inside, out)
+
+    store, rows = table(*["work"] * 4)
+    faulty = Faulty(store, script)
+    with run(faulty, rows, scratch, fn=fn, prefetch=prefetch) as results:
+        for result in results:
+            assert isinstance(result, RowDone), result
+            reported.append(result.row.id)
+    assert reported == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("prefetch", [0, 1, 2, 5])

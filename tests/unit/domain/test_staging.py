@@ -119,6 +119,14 @@ def test_prefetch_is_a_number_of_rows(prefetch, scratch):
         Staging(MemoryStore(), scratch, prefetch)
 
 
+def test_rows_can_be_staged_again(scratch):
+    rows = [row(1, "a"), row(2, "a")]
+    staging = Staging(store_of(*rows), scratch, prefetch=2)
+    for _ in range(2):
+        with closing(staging.stage(rows)) as staged:
+            assert [each.row.id for each in staged if isinstance(each, StagedFiles)] == [1, 2]
+
+
 # How many at a time.
 
 

@@ -75,15 +75,15 @@ def test_ahead_keeps_the_order(items, depth):
     assert list(ahead(items, depth=depth)) == items
 
 
-@given(st.lists(st.integers()), st.integers(1, 5))
-def test_behind_keeps_the_order_and_leaves_nothing_out(items, depth):
+@given(st.lists(st.integers()), st.integers(1, 5), st.booleans())
+def test_behind_keeps_the_order_and_leaves_nothing_out(items, depth, apart):
     batches = []
 
     def function(batch):
         batches.append(len(batch))
         return map(doubled, batch)
 
-    assert list(behind(function, items, depth=depth)) == list(map(doubled, items))
+    assert list(behind(function, items, depth=depth, apart=apart)) == list(map(doubled, items))
     assert all(1 <= size <= max(depth, 1) for size in batches)
 
 
@@ -243,31 +243,142 @@ def test_what_is_never_started_starts_nothing(kind):
     assert source.taken == 0
 
 
-def test_behind_makes_larger_batches_of_a_slow_function():
-    may_end = threading.Event()
+APART = pytest.mark.parametrize("apart", [False, True])
+
+
+@APART
+def test_behind_makes_larger_batches_of_a_slow_function(apart):
+    begun, may_end = threading.Event(), threading.Event()
     batches = []
 
     def items():
-        yield from range(4)
+        yield 0
+        assert begun.wait(GUARD)
+        yield from range(1, 4)
         may_end.set()
         yield 4
 
     def function(batch):
         batches.append(list(batch))
-        may_end.wait(GUARD)
+        begun.set()
+        assert may_end.wait(GUARD)
         return batch
 
-    assert list(behind(function, items(), depth=10)) == [0, 1, 2, 3, 4]
+    assert list(behind(function, items(), depth=10, apart=apart)) == [0, 1, 2, 3, 4]
     assert batches[0] == [0]
     assert batches[1][:3] == [1, 2, 3]
 
 
-def test_behind_raises_the_functions_error():
+@APART
+@pytest.mark.parametrize("depth", [1, 3])
+def test_behind_keeps_so_many_items_waiting_and_no_more(depth, apart):
+    source = Source(range(20))
+    begun = threading.Event()
+    batches = []
+
+    def function(batch):
+        batches.append(len(batch))
+        if len(batches) == 1:
+            # The one that is here may have been joined by others before it was taken.
+            source.wait_for(len(batch) + depth)
+            begun.set()
+        assert source.taken <= sum(batches) + depth
+        return batch
+
+    assert list(behind(function, source, depth=depth, apart=apart)) == list(range(20))
+    assert begun.is_set()
+    assert max(batches) <= depth
+
+
+def test_a_thread_apart_takes_the_items_and_otherwise_the_calling_one_does():
+    def taking(apart):
+        def items():
+            yield threading.current_thread()
+
+        return list(behind(list, items(), depth=1, apart=apart))
+
+    assert taking(apart=False) == [threading.current_thread()]
+    assert taking(apart=True) != [threading.current_thread()]
+
+
+def test_a_result_is_there_before_the_next_item_is_made():
+    taken = threading.Event()
+
+    def items():
+        yield 1
+        assert taken.wait(GUARD)
+        yield 2
+
+    results = behind(list, items(), depth=1, apart=True)
+    assert next(results) == 1
+    taken.set()
+    assert list(results) == [2]
+
+
+def test_a_result_is_there_before_the_others_of_its_batch():
+    taken = threading.Event()
+
+    def function(batch):
+        yield batch[0]
+        assert taken.wait(GUARD)
+        yield from batch[1:]
+
+    results = behind(function, [1], depth=1, apart=True)
+    assert next(results) == 1
+    taken.set()
+    assert list(results) == []
+
+
+@APART
+def test_behind_raises_the_functions_error(apart):
     def function(batch):
         raise KeyError("function")
 
     with pytest.raises(KeyError):
-        list(behind(function, range(3), depth=1))
+        list(behind(function, itertools.count(), depth=1, apart=apart))
+
+
+@APART
+def test_behind_raises_the_items_error(apart):
+    def items():
+        yield 1
+        raise KeyError("items")
+
+    with pytest.raises(KeyError):
+        list(behind(list, items(), depth=1, apart=apart))
+
+
+@APART
+def test_behind_says_that_it_stops_before_it_waits_for_anybody(apart):
+    begun, stopped = threading.Event(), threading.Event()
+
+    def function(batch):
+        yield 0
+        begun.set()
+        assert stopped.wait(GUARD)
+
+    results = behind(function, itertools.count(), depth=2, apart=apart, stop=stopped.set)
+    next(results)
+    assert begun.wait(GUARD)
+    close(results)
+    assert stopped.is_set()
+
+
+def test_behind_closed_early_gives_the_function_nothing_that_waits():
+    source = Source(itertools.count())
+    stopped = threading.Event()
+    batches = []
+
+    def function(batch):
+        batches.append(len(batch))
+        yield 0
+        assert stopped.wait(GUARD)
+
+    results = behind(function, source, depth=3, apart=True, stop=stopped.set)
+    next(results)
+    source.wait_for(batches[0] + 3)
+    close(results)
+    assert len(batches) == 1
 
 
 def test_closing_closes_what_can_be_closed():
