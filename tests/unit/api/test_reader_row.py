@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from file_dataset import FileDatasetError, MemoryStore, NotFoundError, Options, Url, reader
+from file_dataset.domain.names import clashing_names
 from file_dataset.testing import file_names, rows
 
 
@@ -35,7 +36,11 @@ def test_a_row_becomes_a_directory_with_its_files_and_no_other(files, absent):
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
-@given(is_there=st.dictionaries(file_names(), st.booleans(), min_size=1, max_size=4))
+@given(
+    is_there=st.dictionaries(file_names(), st.booleans(), min_size=1, max_size=4).filter(
+        lambda is_there: not clashing_names(is_there)  # which is refused as a whole
+    )
+)
 def test_every_bad_file_is_named_and_no_good_one(is_there, options, put, tmp_path):
     put("memory://in/there")
     row = {
