@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.integration.authority import certificates
 from tests.integration.servers import moto_server, rclone_server
 
 
@@ -8,6 +9,19 @@ from tests.integration.servers import moto_server, rclone_server
 def rclone_s3(tmp_path_factory):
     """An S3 server over a directory; one for each process of pytest-xdist."""
     with rclone_server(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory):
+    """Certificates of this machine's, by an authority that nobody knows."""
+    return certificates(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def rclone_s3_tls(tmp_path_factory, tls):
+    """As rclone_s3, over TLS."""
+    with rclone_server(tmp_path_factory.mktemp("rclone-tls"), tls=tls) as server:
         yield server
 
 

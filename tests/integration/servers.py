@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from tests.integration.authority import Certificates
 
 from file_dataset.adapters.s3 import S3Options, S3Store
 from file_dataset.domain.url import Url
@@ -28,10 +29,14 @@ RCLONE_DEVIATIONS = {
     12: "answers 500 to names above 255 bytes, lists control characters as pictures of them, and "
     "loses sight of a directory when an object of its name is written",
 }
-"""What rclone does instead of the laws. Law 4 it breaks now and then: a read during an overwrite
-may get the new version's beginning at the old one's length, or a 500. And a PUT into a directory
-that another PUT is making is a 500 about once in a thousand times, so have one made first, or put
-Retrying around the store."""
+"""What rclone does instead of the laws. And a PUT into a directory that another PUT is making is a
+500 about once in a thousand times, so have one made first, or put Retrying around the store."""
+
+RCLONE_AT_TIMES = {
+    4: "a read during an overwrite may get the new version's beginning at the old one's length, or "
+    "a 500",
+}
+"""What rclone does only if requests meet: the quicker a client is, the more often."""
 
 MOTO_DEVIATIONS = {
     7: "copies ignore If-None-Match",
@@ -40,7 +45,7 @@ MOTO_DEVIATIONS = {
 }
 """What moto's server does instead of the laws."""
 
-_STARTED = re.compile(r"Starting s3 server on \[(http://127\.0\.0\.1:\d+)/\]")
+_STARTED = re.compile(r"Starting s3 server on \[(https?://127\.0\.0\.1:\d+)/\]")
 
 
 @attrs.frozen
@@ -53,6 +58,8 @@ class S3Server:
         secret_key: What belongs to the key.
         root: The directory that holds a directory for each bucket, where there is one.
         deviations: The laws of stores that it does not keep.
+        at_times: Those that it does not keep now and then.
+        authority: The certificate by which clients know it, if it is not one of the world's.
     """
 
     endpoint: str
@@ -60,6 +67,8 @@ class S3Server:
     secret_key: str
     root: Path | None = None
     deviations: dict[int, str] = attrs.field(factory=dict)
+    at_times: dict[int, str] = attrs.field(factory=dict)
+    authority: Path | None = None
 
     def options(
         self,
@@ -74,7 +83,9 @@ class S3Server:
             "aws_secret_access_key": self.secret_key,
             "region_name": "us-east-1",
         }
-        client = {"endpoint_url": self.endpoint}
+        client: dict[str, Any] = {"endpoint_url": self.endpoint}
+        if self.authority is not None:
+            client["verify"] = str(self.authority)
         return S3Options(session | (session_kwargs or {}), client | (client_kwargs or {}), **more)
 
     def store(self, **more: Any) -> S3Store:
@@ -98,12 +109,15 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def rclone_server(root: Path, *, patience: float = 30.0) -> Iterator[S3Server]:
+def rclone_server(
+    root: Path, *, tls: Certificates | None = None, patience: float = 30.0
+) -> Iterator[S3Server]:
     """An ``rclone serve s3`` over a directory, until the context ends."""
     keys = ("tests-access-key", "tests-secret-key")
     log = root / "rclone.log"
     buckets = root / "buckets"
     buckets.mkdir()
+    secure = [] if tls is None else ["--cert", str(tls.certificate), "--key", str(tls.key)]
     with log.open("wb") as errors:
         process = subprocess.Popen(
             [
@@ -111,6 +125,7 @@ def rclone_server(root: Path, *, patience: float = 30.0) -> Iterator[S3Server]:
                 # The port is the system's choice, and is read from the log: nobody can take it.
                 # Directories stay: a PUT into one that is being cleaned up would fail.
                 *["--addr", "127.0.0.1:0", "--config", os.devnull, "--no-cleanup"],
+                *secure,
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -119,7 +134,14 @@ def rclone_server(root: Path, *, patience: float = 30.0) -> Iterator[S3Server]:
         )
     try:
         endpoint = _endpoint(process, log, patience)
-        yield S3Server(endpoint, *keys, root=buckets, deviations=RCLONE_DEVIATIONS)
+        yield S3Server(
+            endpoint,
+            *keys,
+            root=buckets,
+            deviations=RCLONE_DEVIATIONS,
+            at_times=RCLONE_AT_TIMES,
+            authority=None if tls is None else tls.authority,
+        )
     finally:
         process.terminate()
         try:

@@ -267,3 +267,23 @@ def test_every_help_fits_a_screen(place: Path) -> None:
         assert code == 0
         assert len(out.splitlines()) <= 40
         assert max(map(len, out.splitlines())) <= 100
+
+
+def test_stores_tells_what_can_be_used_here(place):
+    code, out, _ = ran(place, "stores", "--json")
+    assert code == 0
+    known = {row["scheme"]: row for row in json.loads(out)}
+    assert {"file", "memory", "s3"} <= known.keys()
+    assert "read" in known["s3"]["verbs"].split()
+    assert known["s3"]["note"].startswith("curl serves where it can: libcurl ")
+    assert known["s3"]["store"] in ran(place, "stores")[1]
+
+
+def test_stores_tells_that_curl_is_missing(place):
+    (place / "pycurl.py").write_text("raise ImportError('libcurl is too old')")
+    environment = {**os.environ, "PYTHONPATH": str(place)}
+    known = json.loads(
+        subprocess.check_output([COMMAND, "stores", "--json"], text=True, env=environment)
+    )
+    (s3,) = (row for row in known if row["scheme"] == "s3")
+    assert s3["note"] == "boto3 serves: pycurl cannot be imported: libcurl is too old"

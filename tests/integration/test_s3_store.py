@@ -189,7 +189,7 @@ class TestNetworks:
         began = time.monotonic()
         with pytest.raises(TransientError, match="cannot be reached") as caught:
             store.read(bucket.joined("key"))
-        assert endpoint in str(caught.value)
+        assert endpoint.removeprefix("http://") in str(caught.value)
         with pytest.raises(TransientError):
             list(store.list(bucket))
         assert time.monotonic() - began < 20
@@ -200,7 +200,8 @@ class TestNetworks:
     def test_a_body_breaks_off(self, said, then_hang, retries, tmp_path):
         config = Config(read_timeout=0.3, retries=retries)
         with saying_server(said, then_hang=then_hang) as server:
-            store = server.store(client_kwargs={"config": config})
+            # test_s3_faults has the same for both engines; libcurl takes seconds to be sure.
+            store = server.store(client_kwargs={"config": config}, engine="boto3")
             for do in (
                 lambda url: store.download(url, tmp_path / "file"),
                 store.read,
@@ -217,7 +218,7 @@ class TestNetworks:
         config = Config(read_timeout=0.3)
         url = Url.parse("s3://bucket/key")
         with saying_server(b"", then_hang=then_hang) as server:
-            store = server.store(client_kwargs={"config": config})
+            store = server.store(client_kwargs={"config": config}, engine="boto3")
             for do in (
                 lambda: store.read(url),
                 lambda: store.stat(url),

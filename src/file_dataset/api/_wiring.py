@@ -35,11 +35,14 @@ __all__ = [
     "S3Options",
     "calling",
     "mount",
+    "note",
     "observing",
     "register_store",
     "scheme_check",
+    "schemes",
     "staging_budget",
     "store_for",
+    "store_of",
     "temp_scratch",
 ]
 
@@ -102,6 +105,31 @@ def _aws_environment() -> tuple[tuple[str, str], ...]:
 def _default_s3(environment: tuple[tuple[str, str], ...]) -> S3Options:  # noqa: ARG001 - the key
     """One client for everyone who gave no options, until the environment says something else."""
     return S3Options()
+
+
+def schemes() -> list[str]:
+    """All schemes that are known in this process, sorted."""
+    return registry.schemes()
+
+
+def store_of(scheme: str) -> Store:
+    """The store that serves a scheme for who gives no options.
+
+    Raises:
+        FileDatasetError: If it cannot be had.
+    """
+    return registry.create(scheme)
+
+
+def note(store: Store) -> str:
+    """What is worth knowing about a store: for S3, what carries its bytes."""
+    from file_dataset.adapters.s3 import S3Store
+    from file_dataset.adapters.s3.engines import curl
+
+    if not isinstance(store, S3Store):
+        return ""
+    version, reason = curl()
+    return f"boto3 serves: {reason}" if reason else f"curl serves where it can: {version}"
 
 
 def scheme_check(store: Store) -> Callable[[Url, str], None]:

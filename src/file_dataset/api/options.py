@@ -52,11 +52,16 @@ class Options:
         session_kwargs: Arguments of ``boto3.Session``, such as ``profile_name``.
         s3_client_kwargs: Arguments of ``session.client("s3")``, such as ``endpoint_url``.
         s3_transfer_config: Multipart sizes and threads of a transfer.
+        engine: What carries the bytes of S3: ``"curl"``, many times as fast; ``"boto3"``; or
+            ``"auto"``, the first where it can and the second elsewhere, as under moto.
+        max_in_flight: How many requests of curl's may be under way at once; it takes as many as
+            the distance to the store calls for.
         stores: For a URL prefix such as ``s3://public-bucket/`` or ``memory://``, the Store or the
             Options that serve it; the longest prefix wins.
 
     Raises:
         TypeError: For a value of another type.
+        ValueError: For an engine that there is not, and for no requests at all.
         InvalidUrlError: For a prefix in ``stores`` that is no URL.
     """
 
@@ -66,6 +71,8 @@ class Options:
     stores: Mapping[str, Store | Options] = attrs.field(
         factory=dict, converter=_copied, validator=deep_mapping(_is_prefix, _known_store)
     )
+    engine: Literal["auto", "curl", "boto3"] = "auto"
+    max_in_flight: int = 256
     s3: _wiring.S3Options = attrs.field(init=False, eq=False)
 
     @s3.default
@@ -74,6 +81,8 @@ class Options:
             session_kwargs=self.session_kwargs,
             client_kwargs=self.s3_client_kwargs,
             transfer_config=self.s3_transfer_config,
+            engine=self.engine,
+            max_in_flight=self.max_in_flight,
         )
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -170,7 +179,14 @@ class Options:
 
 
 def _unpickled(s3: _wiring.S3Options, stores: Mapping[str, Store | Options]) -> Options:
-    return Options(s3.session_kwargs, s3.client_kwargs, s3.transfer_config, stores)
+    return Options(
+        s3.session_kwargs,
+        s3.client_kwargs,
+        s3.transfer_config,
+        stores,
+        engine=s3.engine,
+        max_in_flight=s3.max_in_flight,
+    )
 
 
 def _session_kwargs(session: Session) -> dict[str, Any]:

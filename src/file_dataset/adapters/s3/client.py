@@ -8,6 +8,9 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
+from file_dataset.adapters.s3.engines import Engines
 from file_dataset.adapters.s3.pickling import is_set
 from file_dataset.adapters.s3.ranges import refuse_other_ranges
 
@@ -15,19 +18,64 @@ if TYPE_CHECKING:
     from boto3 import Session
     from boto3.s3.transfer import TransferConfig
     from botocore.config import Config
+    from botocore.credentials import Credentials
     from botocore.session import Session as Core
     from types_boto3_s3 import S3Client
 
     from file_dataset.adapters.s3.options import S3Options
 
 
-def make_client(options: S3Options) -> S3Client:
+@attrs.frozen(eq=False)
+class Connected:
+    """A client, and what it was made with that it does not tell.
+
+    Args:
+        client: The client.
+        credentials: Where its credentials come from, which may be other ones later; None for none.
+        verify: Whether certificates are checked, or the bundle that they are checked against.
+    """
+
+    client: S3Client
+    credentials: Credentials | None
+    verify: bool | str
+    engines: Engines = attrs.field(factory=Engines, init=False)
+
+    def close(self) -> None:
+        """Close the connections; they are opened again when they are needed."""
+        self.client.close()
+        self.engines.close()
+
+
+def connect(options: S3Options) -> Connected:
     """A new client, in a session of its own."""
     core, session = _session(options)
     arguments = {**options.client_kwargs, "config": _config(core, options)}
     client = session.client("s3", **arguments)
     refuse_other_ranges(client)
-    return client
+    return Connected(client, _credentials(core, arguments), _verify(core, arguments))
+
+
+def _credentials(core: Core, arguments: Mapping[str, Any]) -> Credentials | None:
+    """Those that botocore signs with: the client's own, or those of its session."""
+    from botocore.credentials import Credentials
+
+    if _has_keys(arguments):
+        return Credentials(
+            arguments["aws_access_key_id"],
+            arguments["aws_secret_access_key"],
+            arguments.get("aws_session_token"),
+        )
+    return core.get_credentials()
+
+
+def _verify(core: Core, arguments: Mapping[str, Any]) -> bool | str:
+    """What botocore checks certificates against, in its own order."""
+    found = (
+        arguments.get("verify"),
+        core.get_config_variable("ca_bundle"),
+        os.environ.get("REQUESTS_CA_BUNDLE"),
+    )
+    return next((verify for verify in found if verify is not None), True)
 
 
 def _session(options: S3Options) -> tuple[Core, Session]:
@@ -61,7 +109,12 @@ def _config(core: Core, options: S3Options) -> Config:
     """The user's own configuration, over ours, over what the session says."""
     from botocore.config import Config
 
-    ours: dict[str, Any] = {"max_pool_connections": options.max_concurrency}
+    ours: dict[str, Any] = {
+        "max_pool_connections": options.max_concurrency,
+        # botocore's own are a minute each, and a job of many rows would hang for several of them.
+        "connect_timeout": 10,
+        "read_timeout": 30,
+    }
     # Without the first a download begins with a HEAD; the second's default many servers refuse.
     for name in ("response_checksum_validation", "request_checksum_calculation"):
         if not _says(core, name):

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import attrs
-from attrs.validators import ge, instance_of
+from attrs.validators import ge, in_, instance_of
 
-from file_dataset.adapters.s3.client import make_client, transfer_settings
+from file_dataset.adapters.s3.client import Connected, connect, transfer_settings
 from file_dataset.adapters.s3.pickling import let_boto3_pickle
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import TransferConfig
     from types_boto3_s3 import S3Client
+
+    from file_dataset.adapters.s3.curl.carrier import Carrier
+
+Engine: TypeAlias = Literal["auto", "curl", "boto3"]
 
 # What may be seen of the arguments. Everything else could be a secret, of whatever name.
 _SHOWN = frozenset({"api_version", "profile_name", "region_name", "use_ssl", "verify"})
@@ -36,15 +40,15 @@ class _Client:
     """The client of one process. A forked child finds the parent's, and makes its own."""
 
     def __init__(self) -> None:
-        self.made: tuple[int, S3Client] | None = None
+        self.made: tuple[int, Connected] | None = None
 
-    def get(self, options: S3Options) -> S3Client:
+    def get(self, options: S3Options) -> Connected:
         made = self.made
         if made is None or made[0] != os.getpid():
             with _making:
                 made = self.made
                 if made is None or made[0] != os.getpid():
-                    made = self.made = (os.getpid(), make_client(options))
+                    made = self.made = (os.getpid(), connect(options))
         return made[1]
 
 
@@ -73,36 +77,56 @@ class S3Options:
     What is not given here, boto3 finds in the environment and in the files of the AWS tools.
     Retries are this library's, so the client makes none, unless they are configured anywhere; and
     checksums are only calculated and checked where S3 requires it, unless configured otherwise,
-    because that is what lets a download do without a HEAD request.
+    because that is what lets a download do without a HEAD request. Connecting may take 10 seconds,
+    and waiting for bytes 30, unless configured otherwise.
 
     Args:
         session_kwargs: Arguments of ``boto3.Session``.
         client_kwargs: Arguments of ``session.client("s3")``, such as ``endpoint_url``.
         transfer_config: How large files are split; what it leaves open is chosen to suit a batch.
-        max_concurrency: How many requests may be under way at once, each with a thread and a
-            connection.
+        max_concurrency: How many requests of boto3's may be under way at once, each with a thread
+            and a connection.
+        engine: What carries the bytes: ``"curl"``, ``"boto3"``, or ``"auto"`` for the first where
+            it can and the second elsewhere.
+        max_in_flight: How many requests of curl's may be under way at once. It takes as many as
+            the distance to the store calls for.
 
     >>> S3Options({"aws_secret_access_key": "hush"}, {"endpoint_url": "http://localhost:9000"})
     S3Options(session_kwargs={'aws_secret_access_key': '***'},
-        client_kwargs={'endpoint_url': 'http://localhost:9000'}, max_concurrency=32)
+        client_kwargs={'endpoint_url': 'http://localhost:9000'}, max_concurrency=32,
+        engine='auto', max_in_flight=256)
     """
 
     session_kwargs: Mapping[str, Any] = attrs.field(factory=dict, converter=_copied, repr=_redacted)
     client_kwargs: Mapping[str, Any] = attrs.field(factory=dict, converter=_copied, repr=_redacted)
     transfer_config: TransferConfig | None = attrs.field(default=None, repr=False)
     max_concurrency: int = attrs.field(default=32, validator=[instance_of(int), ge(1)])
+    engine: Engine = attrs.field(default="auto", validator=in_(get_args(Engine)))
+    max_in_flight: int = attrs.field(default=256, validator=[instance_of(int), ge(1)])
     _client: _Client = attrs.field(factory=_Client, init=False, repr=False, eq=False)
 
     @property
     def client(self) -> S3Client:
         """The boto3 client: made when it is first needed, once in each process."""
-        return self._client.get(self)
+        return self._client.get(self).client
+
+    @property
+    def carrier(self) -> Carrier | None:
+        """What carries a batch instead of boto3, or None if boto3 is to do it now."""
+        connected = self._client.get(self)
+        return connected.engines.carrier(connected, self)
+
+    @property
+    def serving(self) -> str:
+        """Which engine served last, and why, in words."""
+        made = self._client.made
+        return (made[1].engines.serving if made else "") or self.engine
 
     @property
     def endpoint(self) -> str:
         """Where requests go; until there is a client, as far as the arguments tell."""
         made = self._client.made
-        known = made[1].meta.endpoint_url if made else self.client_kwargs.get("endpoint_url")
+        known = made[1].client.meta.endpoint_url if made else self.client_kwargs.get("endpoint_url")
         return _without_userinfo(known or "default")
 
     def transfer(self, *, threads: int) -> TransferConfig:
@@ -122,4 +146,6 @@ class S3Options:
             self.client_kwargs,
             self.transfer_config,
             self.max_concurrency,
+            self.engine,
+            self.max_in_flight,
         )

@@ -20,6 +20,12 @@ class RangeIgnoredError(StoreError):
     """The server sends the object from its beginning, whatever was asked for."""
 
 
+def sent_from(content_range: str) -> int | None:
+    """With which byte of an object an answer begins, by its Content-Range; None if it has none."""
+    found = _SENT_FROM.fullmatch(content_range)
+    return None if found is None else int(found[1])
+
+
 def refuse_other_ranges(client: S3Client) -> None:
     """Make a client check each answer's range.
 
@@ -40,8 +46,7 @@ def _check(*, parsed: Mapping[str, Any], context: Mapping[str, Any], **_: object
         return
     # Without an end, or a length, s3transfer would wait for ever.
     sent = parsed.get("ContentRange") or f"bytes 0-/{parsed.get('ContentLength', '*')}"
-    found = _SENT_FROM.fullmatch(sent)
-    if found is None or found[1] != asked[1]:
+    if sent_from(sent) != int(asked[1]):
         parsed["Body"].close()
         raise RangeIgnoredError(
             f"the store was asked for {context[_ASKED]!r} and answers with {sent!r}, which are "

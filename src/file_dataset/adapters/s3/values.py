@@ -11,6 +11,8 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+import attrs
+
 from file_dataset.domain.errors import RangeNotSatisfiableError, StoreError, UnsupportedError
 from file_dataset.domain.objects import IfMatch, ObjectInfo, Span, WriteMode
 from file_dataset.domain.url import Url
@@ -31,6 +33,19 @@ class Condition(TypedDict, total=False):
 
     IfMatch: str
     IfNoneMatch: str
+
+
+@attrs.frozen
+class Page:
+    """A page of a listing.
+
+    Args:
+        objects: The objects, without those that stand for directories.
+        prefixes: What the keys below each direct child begin with.
+    """
+
+    objects: list[ObjectInfo]
+    prefixes: list[str]
 
 
 def named(url: Url) -> Named:

@@ -19,7 +19,7 @@ from tests.unit.adapters.s3.wire import KEYS
 
 from file_dataset.adapters.s3 import S3Options, S3Store
 from file_dataset.adapters.s3 import options as module
-from file_dataset.adapters.s3.client import make_client, retries_itself
+from file_dataset.adapters.s3.client import connect, retries_itself
 from file_dataset.adapters.s3.pickling import is_set
 from file_dataset.domain.errors import StoreError
 from file_dataset.domain.url import Url
@@ -65,7 +65,7 @@ class TestSecrets:
         options = S3Options({"region_name": "eu-west-1"}, {"verify": False})
         assert repr(options) == (
             "S3Options(session_kwargs={'region_name': 'eu-west-1'}, "
-            "client_kwargs={'verify': False}, max_concurrency=32)"
+            "client_kwargs={'verify': False}, max_concurrency=32, engine='auto', max_in_flight=256)"
         )
 
     def test_they_are_in_no_error(self):
@@ -143,9 +143,9 @@ class TestClients:
 
         def make(each):
             made.append(each)
-            return make_client(each)
+            return connect(each)
 
-        monkeypatch.setattr(module, "make_client", make)
+        monkeypatch.setattr(module, "connect", make)
         everyone = threading.Barrier(20)
 
         def get(_: int) -> int:

@@ -660,16 +660,16 @@ class TestStores:
     def test_the_repr_names_engine_and_endpoint(self):
         options = S3Options(client_kwargs={"endpoint_url": "http://user:hush@localhost:9000"})
         assert repr(S3Store(options)) == (
-            "S3Store(engine='boto3', endpoint='http://localhost:9000')"
+            "S3Store(engine='auto', endpoint='http://localhost:9000')"
         )
-        assert repr(S3Store()) == "S3Store(engine='boto3', endpoint='default')"
+        assert repr(S3Store()) == "S3Store(engine='auto', endpoint='default')"
 
     def test_the_repr_names_what_boto3_found(self, monkeypatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://user:hush@127.0.0.1:9")
         store = S3Store()
         assert "default" in repr(store)
         assert store.options.client is not None
-        assert repr(store) == "S3Store(engine='boto3', endpoint='http://127.0.0.1:9')"
+        assert repr(store) == "S3Store(engine='auto', endpoint='http://127.0.0.1:9')"
 
     def test_it_pickles_without_a_client(self, store, url):
         store.write(url, b"some bytes")

@@ -1,0 +1,205 @@
+"""One batch of tasks on its way: what to send next, and what became of what was sent."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
+
+from file_dataset.adapters.s3.answers import answered
+from file_dataset.adapters.s3.calls import Call
+from file_dataset.adapters.s3.carried import Carried, Declined, Redirected
+from file_dataset.adapters.s3.curl import faults
+from file_dataset.adapters.s3.curl.answers import headers, refusal
+from file_dataset.adapters.s3.curl.exchange import Exchange
+from file_dataset.adapters.s3.curl.handles import Ended, Handles
+from file_dataset.adapters.s3.curl.pace import Pace
+from file_dataset.adapters.s3.curl.signing import Keys, signed
+from file_dataset.adapters.s3.curl.tasks import NOT_YET, Streams, Task
+from file_dataset.domain.errors import FileDatasetError, ThrottledError
+
+# libcurl's own timers are finer; this is for those that it might forget.
+_LONGEST_WAIT: Final = 1.0
+# Answers to which boto3 knows the remedy, or the right words.
+_FOR_BOTO3: Final = frozenset({301, 302, 303, 305, 307, 308, 400})
+# How often a request may be refused for coming too fast while others, sent as fast, are served.
+_PASSED_OVER: Final = 20
+# Bytes that may be in memory on their way to the server.
+_IN_MEMORY: Final = 2**26
+
+MakeTask: TypeAlias = Callable[[], Task]
+
+
+class Drive:
+    """One batch of tasks on its way.
+
+    Args:
+        tasks: What makes each task when its turn comes, with its index.
+        handles: Carries the exchanges.
+        pace: Says when the next may leave.
+        keys: Gives the credentials as they are now.
+        streams: The connections for parts, and the exchanges that are to use them.
+        clock: Gives the time in seconds since some moment.
+    """
+
+    def __init__(
+        self,
+        tasks: Iterator[tuple[int, MakeTask]],
+        handles: Handles,
+        pace: Pace,
+        keys: Callable[[], Keys],
+        streams: Streams,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tasks = tasks
+        self._handles = handles
+        self._pace = pace
+        self._keys = keys
+        self._ready = streams.ready
+        self._clock = clock
+        self._begun: dict[Task, int] = {}
+        self._sending = 0
+        self._all_begun = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do."""
+        return self._all_begun and not self._begun
+
+    def step(self, *, may_send: bool, patience: float = _LONGEST_WAIT) -> list[Carried]:
+        """Send what may be sent, wait for the network, and give what became of tasks meanwhile.
+
+        Args:
+            may_send: Whether anything new may leave; what is under way goes on in any case.
+            patience: Seconds to wait for the network at most.
+        """
+        carried: list[Carried] = []
+        wait = self._send(carried) if may_send else math.inf
+        if len(self._handles) or math.isfinite(wait):
+            # Who has something to give already does not wait for more.
+            for ended in self._handles.wait(0.0 if carried else min(wait, patience)):
+                self._settle(ended, carried)
+        return carried
+
+    def stop(self) -> None:
+        """Break off what is under way."""
+        self._handles.stop_all()
+        for task in self._begun:
+            task.drop()
+
+    def _send(self, carried: list[Carried]) -> float:
+        """Send what may be sent; gives the seconds until more may, infinity if that depends."""
+        while self._sending < _IN_MEMORY:
+            now = self._clock()
+            wait = self._pace.wait(len(self._handles), now)
+            if wait:
+                return wait
+            exchange = self._ready.popleft() if self._ready else self._begin_next(carried)
+            if exchange is None:
+                break
+            try:
+                self._start(exchange, now)
+            except Declined as why:
+                self._give_up(exchange.task, why, carried)
+        return math.inf
+
+    def _begin_next(self, carried: list[Carried]) -> Exchange | None:
+        for index, make in self._tasks:
+            try:
+                task = make()
+                exchange = task.begin()
+            except (FileDatasetError, Declined) as why:
+                carried.append(Carried(index, why))
+            else:
+                self._begun[task] = index
+                return exchange
+        self._all_begun = True
+        return None
+
+    def _start(self, exchange: Exchange, now: float) -> None:
+        task = exchange.task
+        place = task.place
+        if place.scope is None:
+            lines = [f"{name}: {value}" for name, value in exchange.headers]
+        else:
+            lines = signed(
+                exchange.method,
+                place.host,
+                place.path + task.key,
+                exchange.query,
+                payload=exchange.payload,
+                keys=self._keys(),
+                scope=place.scope,
+                now=time.time(),
+                headers=exchange.headers,
+            )
+        if exchange.body is not None:
+            self._sending += len(exchange.body)
+            # libcurl would ask first whether it may send, and wait a second for the answer.
+            lines.append("Expect:")
+        url = place.base + task.key
+        exchange.sent = now
+        self._handles.start(exchange, f"{url}?{exchange.query}" if exchange.query else url, lines)
+        self._pace.sent(now)
+
+    def _settle(self, ended: Ended, carried: list[Carried]) -> None:
+        exchange = ended.exchange
+        task = exchange.task
+        if exchange.body is not None:
+            self._sending -= len(exchange.body)
+        try:
+            if ended.fault:
+                error = faults.failed(ended.fault, ended.message, Call(task.url))
+                value = task.broke(exchange, error)
+            elif 200 <= exchange.status < 300:
+                self._pace.answered(exchange.latency, self._clock())
+                value = task.end(exchange)
+            else:
+                error = _refused(exchange)
+                if not isinstance(error, ThrottledError):
+                    self._pace.answered(exchange.latency, self._clock())
+                elif self._is_to_wait(exchange, error):
+                    return
+                value = task.broke(exchange, error)
+        except (FileDatasetError, Declined) as why:
+            self._give_up(task, why, carried)
+        else:
+            if value is not NOT_YET:
+                carried.append(Carried(self._begun.pop(task), value))
+
+    def _is_to_wait(self, exchange: Exchange, error: ThrottledError) -> bool:
+        """Whether a request that came too fast has its turn later, because others are served."""
+        pace = self._pace
+        may_wait = pace.throttled(exchange.sent, self._clock(), pause=error.retry_after or 0.0)
+        if exchange.served != pace.served:
+            exchange.served = pace.served
+            exchange.passed_over += 1
+        is_alone = len(self._begun) == 1 and not pace.served
+        if not may_wait or is_alone or exchange.passed_over > _PASSED_OVER:
+            return False
+        exchange.begin_anew()
+        self._ready.append(exchange)
+        return True
+
+    def _give_up(
+        self, task: Task, why: FileDatasetError | Declined, carried: list[Carried]
+    ) -> None:
+        """Break off whatever else is under way for a task, and take back what it has begun."""
+        for exchange in task.exchanges():
+            if exchange in self._ready:
+                self._ready.remove(exchange)
+            else:
+                self._handles.stop(exchange)
+        task.drop()
+        carried.append(Carried(self._begun.pop(task), why))
+
+
+def _refused(exchange: Exchange) -> FileDatasetError:
+    """What a server's refusal means. Raises Declined if boto3 knows better what to do."""
+    if exchange.status in _FOR_BOTO3:
+        raise Redirected
+    task = exchange.task
+    said = refusal(exchange.status, headers(exchange.head), exchange.take_said(), task.operation)
+    return answered(said, Call(task.url))

@@ -1,0 +1,92 @@
+"""One request and its answer over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from file_dataset.adapters.s3.curl.signing import EMPTY
+
+if TYPE_CHECKING:
+    from file_dataset.adapters.s3.curl.tasks import Task
+
+BREAK_OFF: Final = -1
+"""What ``receive`` returns so that no more of the answer comes."""
+
+
+class Exchange:
+    """One request and its answer over HTTP.
+
+    Args:
+        task: Whom it is for.
+        method: GET, HEAD or PUT.
+        receive: Takes the answer's body, piece by piece; without one, ``said`` does.
+        headers: What is sent and signed besides the usual.
+        query: The parameters, quoted and sorted, each with a ``=``.
+        body: What is sent.
+        payload: The SHA-256 of the body in hexadecimal digits, or UNSIGNED.
+
+    Attributes:
+        head: The lines of the answer's head.
+        said: The pieces of its body that are kept in memory.
+        status: The answer's status; 0 until there is one.
+        latency: Seconds between the end of the request and the first byte of the answer.
+        sent: When it was sent, in seconds since some moment.
+        served: How many others had been served when it was refused last for coming too fast.
+        passed_over: How often it was refused for that while others were served.
+    """
+
+    __slots__ = (
+        "body",
+        "head",
+        "headers",
+        "latency",
+        "method",
+        "passed_over",
+        "payload",
+        "query",
+        "receive",
+        "said",
+        "sent",
+        "served",
+        "status",
+        "task",
+    )
+
+    def __init__(
+        self,
+        task: Task,
+        method: str,
+        receive: Callable[[bytes], int | None] | None = None,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        query: str = "",
+        body: bytes | memoryview | None = None,
+        payload: str = EMPTY,
+    ) -> None:
+        self.task = task
+        self.method = method
+        self.said: list[bytes] = []
+        self.receive = receive or self.said.append
+        self.headers = headers
+        self.query = query
+        self.body = body
+        self.payload = payload
+        self.head: list[bytes] = []
+        self.status = 0
+        self.latency = 0.0
+        self.sent = 0.0
+        self.served = 0
+        self.passed_over = 0
+
+    def take_said(self) -> bytes:
+        """The body that was kept in memory; it is let go of, since libcurl keeps the exchange."""
+        data = b"".join(self.said)
+        self.said.clear()
+        return data
+
+    def begin_anew(self) -> None:
+        """Forget the answer; the request is sent again."""
+        self.head.clear()
+        self.said.clear()
+        self.status = 0

@@ -1,0 +1,240 @@
+"""Whole objects: small ones by one GET, large ones by several at once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import attrs
+
+from file_dataset.adapters.s3.carried import Declined
+from file_dataset.adapters.s3.curl.answers import headers
+from file_dataset.adapters.s3.curl.exchange import BREAK_OFF, Exchange
+from file_dataset.adapters.s3.curl.places import Place
+from file_dataset.adapters.s3.curl.sinks import Sink
+from file_dataset.adapters.s3.curl.tasks import NOT_YET, Streams, Task
+from file_dataset.adapters.s3.ranges import sent_from
+from file_dataset.domain.errors import (
+    FileDatasetError,
+    PreconditionFailedError,
+    RangeNotSatisfiableError,
+    StoreError,
+    TransientError,
+)
+from file_dataset.domain.url import Url
+
+# Up to here a body waits in memory for its end, and is written at once.
+_SMALL: Final = 2**20
+# Where an object ends whose length the server does not tell.
+_UNKNOWN: Final = 2**62
+# How often a part is asked for, since what the other parts brought is not worth losing.
+_ATTEMPTS: Final = 3
+
+
+@attrs.define(eq=False)
+class _Part:
+    """Some bytes of a large object: from where on they are missing, and where they end.
+
+    The first connection's part grows, part by part, into what nobody else has claimed.
+    """
+
+    offset: int
+    stop: int
+    is_first: bool = False
+    is_sound: bool = False
+    attempts: int = 1
+
+
+class Fetch(Task):
+    """A whole object.
+
+    That it is large is seen when its first bytes come. Then, as far as there are connections for
+    it, others bring parts from its end, of the same version, until they meet the first.
+
+    Args:
+        url: The object.
+        place: How it is addressed.
+        sink: Takes its bytes.
+        streams: The connections for parts, over all objects of a batch.
+        threshold: Size in bytes from which an object is fetched in parts.
+        part: Size of a part in bytes.
+    """
+
+    operation = "GetObject"
+
+    def __init__(
+        self, url: Url, place: Place, sink: Sink, streams: Streams, *, threshold: int, part: int
+    ) -> None:
+        super().__init__(url, place)
+        self._sink = sink
+        self._streams = streams
+        self._threshold = threshold
+        self._part_size = part
+        self._in_memory = 0
+        self._etag = ""
+        # What nobody fetches yet, and who fetches the rest.
+        self._unclaimed: deque[_Part] = deque()
+        self._parts: dict[Exchange, _Part] = {}
+        self._fault: Exception | None = None
+
+    def begin(self) -> Exchange:
+        """The request for all of it."""
+        return self._exchange(())
+
+    def end(self, exchange: Exchange) -> object:
+        """What the sink gives, once all bytes are there."""
+        part = self._parts.get(exchange)
+        if part is None:
+            if exchange.status != 200:
+                raise Declined
+            return self._sink.whole(exchange.take_said())
+        if part.stop == _UNKNOWN:
+            part.stop = part.offset
+        missing = part.stop - part.offset
+        truncated = f"{self.url.redacted}: truncated read: {missing} bytes are missing"
+        return self.broke(exchange, TransientError(truncated)) if missing else self._go_on(exchange)
+
+    def broke(self, exchange: Exchange, error: FileDatasetError) -> object:
+        """As end(), if what is missing can be asked for once more."""
+        if self._fault is not None:
+            raise self._fault from error
+        part = self._parts.get(exchange)
+        if part is None:
+            raise error
+        if part.offset == part.stop:
+            # The first connection is broken off where it meets what the others brought.
+            return self._go_on(exchange)
+        if isinstance(error, (PreconditionFailedError, RangeNotSatisfiableError)):
+            changed = f"{self.url.redacted}: was changed while it was being read"
+            raise TransientError(changed) from error
+        if not self._etag or part.attempts == _ATTEMPTS or not _may_help(error):
+            raise error
+        part.attempts += 1
+        del self._parts[exchange]
+        self._ask_for(part)
+        return NOT_YET
+
+    def exchanges(self) -> Sequence[Exchange]:
+        """Those that bring parts."""
+        return list(self._parts)
+
+    def drop(self) -> None:
+        """Take back what the sink has, and give back the connections."""
+        self._sink.drop()
+        for part in self._parts.values():
+            if not part.is_first:
+                self._streams.give_back()
+        self._parts.clear()
+
+    def _exchange(self, asked: tuple[tuple[str, str], ...]) -> Exchange:
+        exchange = Exchange(self, "GET", headers=asked)
+        exchange.receive = partial(self._receive, exchange)
+        return exchange
+
+    def _ask_for(self, part: _Part) -> None:
+        part.is_sound = False
+        span = f"bytes={part.offset}-{part.stop - 1}"
+        exchange = self._exchange((("If-Match", self._etag), ("Range", span)))
+        self._parts[exchange] = part
+        self._streams.ready.append(exchange)
+
+    def _go_on(self, exchange: Exchange) -> object:
+        """What a connection does that has brought its part."""
+        part = self._parts.pop(exchange)
+        if self._unclaimed and not part.is_first:
+            self._ask_for(self._unclaimed.pop())
+        elif not part.is_first:
+            self._streams.give_back()
+        return NOT_YET if self._parts else self._sink.finish()
+
+    # What follows is called by libcurl, which an exception would not pass through.
+
+    def _receive(self, exchange: Exchange, data: bytes) -> int | None:
+        try:
+            part = self._parts.get(exchange)
+            if part is None:
+                return self._receive_beginning(exchange, data)
+            if part.is_sound or self._brings(exchange, part):
+                return self._put(part, data)
+            exchange.said.append(data)
+        except Exception as fault:  # noqa: BLE001 - raised again by broke()
+            self._fault = fault
+            return BREAK_OFF
+        return None
+
+    def _brings(self, exchange: Exchange, part: _Part) -> bool:
+        """Whether an answer is a part, and no refusal. Raises Declined if it is something else."""
+        if _status(exchange) not in (200, 206):
+            return False
+        said = headers(exchange.head)
+        begins = sent_from(said.get("content-range", "")) or 0
+        # Not every server heeds If-Match.
+        if begins != part.offset or said.get("etag", self._etag) != self._etag:
+            raise Declined
+        part.is_sound = True
+        return True
+
+    def _receive_beginning(self, exchange: Exchange, data: bytes) -> int | None:
+        exchange.said.append(data)
+        self._in_memory += len(data)
+        if self._in_memory <= _SMALL:
+            return None
+        if _status(exchange) != 200:
+            raise Declined
+        said = headers(exchange.head)
+        length, etag = said.get("content-length", ""), said.get("etag", "")
+        stop = int(length) if length.isdecimal() else _UNKNOWN
+        self._sink.begin()
+        part = self._parts[exchange] = _Part(0, stop, is_first=True, is_sound=True)
+        # A weak etag never matches, since it does not promise the same bytes.
+        if stop != _UNKNOWN and not etag.startswith("W/"):
+            self._etag = etag
+        if self._etag and stop >= self._threshold:
+            self._split(part, stop)
+        return self._put(part, exchange.take_said())
+
+    def _split(self, first: _Part, size: int) -> None:
+        starts = range(self._part_size, size, self._part_size)
+        helpers = self._streams.take(len(starts))
+        if helpers:
+            first.stop = self._part_size
+            self._unclaimed.extend(
+                _Part(start, min(start + self._part_size, size)) for start in starts
+            )
+            for _ in range(helpers):
+                self._ask_for(self._unclaimed.pop())
+
+    def _put(self, part: _Part, data: bytes) -> int | None:
+        end = part.offset + len(data)
+        if end <= part.stop:
+            self._sink.put(part.offset, data)
+            part.offset = end
+            return None
+        rest = memoryview(data)
+        while rest:
+            if part.offset == part.stop and not self._claim_next(part):
+                return BREAK_OFF
+            piece = rest[: part.stop - part.offset]
+            self._sink.put(part.offset, piece)
+            part.offset += len(piece)
+            rest = rest[len(piece) :]
+        return None
+
+    def _claim_next(self, part: _Part) -> bool:
+        if not (part.is_first and self._unclaimed):
+            return False
+        part.stop = self._unclaimed.popleft().stop
+        return True
+
+
+def _may_help(error: FileDatasetError) -> bool:
+    """Whether another attempt may help."""
+    return isinstance(error, StoreError) and error.transient
+
+
+def _status(exchange: Exchange) -> int:
+    """The status of an answer that has begun."""
+    lines = [line for line in exchange.head if line.startswith(b"HTTP/")]
+    return int(lines[-1].split()[1])

@@ -1,0 +1,134 @@
+"""Where the bytes of an object go: into memory, or beside the place of a file."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from file_dataset.domain.files import local_errors, temporary_name, write_whole
+from file_dataset.domain.url import Url
+
+
+class Sink(ABC):
+    """Takes an object: small ones at once, others piece by piece and in any order.
+
+    ``whole``, or ``begin`` and then ``put`` and in the end ``finish``, or ``drop`` at any time;
+    what they raise about a local file is a FileDatasetError.
+    """
+
+    @abstractmethod
+    def whole(self, data: bytes) -> object:
+        """Take all of it; gives what the request gives."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Get ready for pieces."""
+
+    @abstractmethod
+    def put(self, offset: int, data: bytes | memoryview) -> None:
+        """Take a piece, which begins so many bytes after the object does."""
+
+    @abstractmethod
+    def finish(self) -> object:
+        """Take note that all the bytes are there; gives what the request gives."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Take back what was begun."""
+
+
+class InMemory(Sink):
+    """An object as bytes."""
+
+    def __init__(self) -> None:
+        self._data = io.BytesIO()
+
+    def whole(self, data: bytes) -> bytes:
+        """Take all of it."""
+        return data
+
+    def begin(self) -> None:
+        """Get ready for pieces."""
+        self._data = io.BytesIO()
+
+    def put(self, offset: int, data: bytes | memoryview) -> None:
+        """Take a piece."""
+        self._data.seek(offset)
+        self._data.write(data)
+
+    def finish(self) -> bytes:
+        """All the bytes are there."""
+        # The buffer itself, as long as nobody writes to it any more.
+        data = self._data.getvalue()
+        self.drop()
+        return data
+
+    def drop(self) -> None:
+        """Take back what was begun."""
+        self._data = io.BytesIO()
+
+
+class AtPath(Sink):
+    """An object as a file, which is there when it is whole.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary: Path | None = None
+        self._file = -1
+
+    def whole(self, data: bytes) -> None:
+        """Take all of it."""
+        # Most files are small: their path is not made into a Url unless something is wrong.
+        try:
+            write_whole(self._path, data)
+        except OSError:
+            with local_errors(Url.local(self._path)):
+                raise
+
+    def begin(self) -> None:
+        """Get ready for pieces."""
+        temporary = temporary_name(self._path)
+        with local_errors(Url.local(self._path)):
+            self._file = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        self._temporary = temporary
+
+    def put(self, offset: int, data: bytes | memoryview) -> None:
+        """Take a piece."""
+        # libcurl brings 16 KiB at a time, so that this is called often.
+        try:
+            while (written := os.pwrite(self._file, data, offset)) < len(data):
+                data = data[written:]
+                offset += written
+        except OSError:
+            with local_errors(Url.local(self._path)):
+                raise
+
+    def finish(self) -> None:
+        """All the bytes are there."""
+        assert self._temporary is not None
+        with local_errors(Url.local(self._path)):
+            self._close()
+            os.replace(self._temporary, self._path)
+        self._temporary = None
+
+    def drop(self) -> None:
+        """Take back what was begun."""
+        temporary, self._temporary = self._temporary, None
+        if temporary is not None:
+            # Whoever drops has an error to tell already.
+            with contextlib.suppress(OSError):
+                self._close()
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+    def _close(self) -> None:
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)

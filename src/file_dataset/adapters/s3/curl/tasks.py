@@ -1,0 +1,258 @@
+"""What the engine carries: each of a store's requests, as the exchanges that it takes."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from file_dataset.adapters.s3.carried import Declined
+from file_dataset.adapters.s3.curl.answers import described, headers, moment
+from file_dataset.adapters.s3.curl.exchange import Exchange
+from file_dataset.adapters.s3.curl.places import Place
+from file_dataset.adapters.s3.curl.signing import UNSIGNED, quoted
+from file_dataset.adapters.s3.multipart import Part
+from file_dataset.adapters.s3.ranges import sent_from
+from file_dataset.adapters.s3.values import cut, size_of_file
+from file_dataset.domain.errors import FileDatasetError, StoreError
+from file_dataset.domain.files import local_errors
+from file_dataset.domain.objects import ObjectInfo, Span
+from file_dataset.domain.requests import Data
+from file_dataset.domain.url import Url
+
+
+class Task(ABC):
+    """A request of a store, as the exchanges that it takes.
+
+    Args:
+        url: The object.
+        place: How it is addressed.
+    """
+
+    operation: str
+
+    def __init__(self, url: Url, place: Place) -> None:
+        self.url = url
+        self.place = place
+        self.key = quoted(url.key)
+
+    @abstractmethod
+    def begin(self) -> Exchange:
+        """The first exchange, or the only one.
+
+        Raises:
+            StoreError: If it cannot even be asked for.
+            Declined: If boto3 has to do it.
+        """
+
+    @abstractmethod
+    def end(self, exchange: Exchange) -> object:
+        """What the request gives, after an exchange that went well; NotYet if more are needed.
+
+        Raises:
+            StoreError: If the answer is not what was asked for.
+            Declined: If boto3 has to do it.
+        """
+
+    def broke(self, exchange: Exchange, error: FileDatasetError) -> object:  # noqa: ARG002 - for those with several
+        """As end(), after an exchange that went wrong. Raises the error if it cannot be helped."""
+        raise error
+
+    def exchanges(self) -> Sequence[Exchange]:
+        """What else is under way for it, or to be sent."""
+        return ()
+
+    def drop(self) -> None:  # noqa: B027 - most have begun nothing but exchanges
+        """Take back what was begun."""
+
+
+NOT_YET: Final = object()
+"""What end() gives as long as other exchanges of the task are under way."""
+
+
+class Streams:
+    """How many connections may carry parts of large objects at once, over a whole batch.
+
+    Args:
+        most: Their number.
+
+    Attributes:
+        ready: Exchanges that are to be sent next.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.ready: deque[Exchange] = deque()
+        self._free = most
+
+    def take(self, wanted: int) -> int:
+        """Take as many as there are, at most so many."""
+        taken = min(wanted, self._free)
+        self._free -= taken
+        return taken
+
+    def give_back(self) -> None:
+        """Give one back."""
+        self._free += 1
+
+
+class Describe(Task):
+    """An object's description, by HEAD."""
+
+    operation = "HeadObject"
+
+    def begin(self) -> Exchange:
+        """The request."""
+        return Exchange(self, "HEAD")
+
+    def end(self, exchange: Exchange) -> ObjectInfo:
+        """The description, from the head of the answer."""
+        said = described(exchange.head)
+        size = said.get("content-length", "")
+        if not size.isdecimal():
+            raise StoreError(f"{self.url.redacted}: the store does not say how long the object is")
+        etag = said.get("etag")
+        return ObjectInfo(
+            self.url,
+            int(size),
+            None if etag is None else etag.strip('"'),
+            moment(said.get("last-modified", "")),
+        )
+
+
+class ReadSpan(Task):
+    """Some bytes of an object, by GET.
+
+    Args:
+        url: The object.
+        place: How it is addressed.
+        span: Which bytes.
+    """
+
+    operation = "GetObject"
+
+    def __init__(self, url: Url, place: Place, span: Span) -> None:
+        super().__init__(url, place)
+        self._span = span
+
+    def begin(self) -> Exchange:
+        """The request."""
+        last = "" if self._span.stop is None else self._span.stop - 1
+        asked = ("Range", f"bytes={self._span.start}-{last}")
+        return Exchange(self, "GET", headers=(asked,))
+
+    def end(self, exchange: Exchange) -> bytes:
+        """The bytes."""
+        data = exchange.take_said()
+        told = headers(exchange.head).get("content-range", "")
+        if exchange.status == 200 and not told:
+            return cut(data, self.url, self._span)
+        if sent_from(told) != self._span.start or len(data) != self._length_of(told):
+            raise Declined
+        return data
+
+    def _length_of(self, content_range: str) -> int:
+        """How many bytes of an object there are in the span."""
+        size = int(content_range.rpartition("/")[2])
+        stop = self._span.stop
+        return (size if stop is None else min(size, stop)) - self._span.start
+
+
+class Send(Task):
+    """An object of bytes, by one PUT.
+
+    Args:
+        url: The object.
+        place: How it is addressed.
+        data: The bytes.
+        query: Which part of an upload they are, if they are one.
+    """
+
+    operation = "PutObject"
+
+    def __init__(self, url: Url, place: Place, data: Data, *, query: str = "") -> None:
+        super().__init__(url, place)
+        self._data = data
+        self._query = query
+
+    def begin(self) -> Exchange:
+        """The request, with the bytes."""
+        data = _flat(self._data)
+        payload = hashlib.sha256(data).hexdigest() if self.place.hashes else UNSIGNED
+        return Exchange(self, "PUT", query=self._query, body=data, payload=payload)
+
+    def end(self, exchange: Exchange) -> object:  # noqa: ARG002 - the answer says nothing more
+        """None; and the bytes are let go of."""
+        self._data = b""
+        return None
+
+
+def _flat(data: Data) -> memoryview:
+    """Data as a view of single bytes, whatever its items are and wherever they lie."""
+    view = memoryview(data)
+    return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
+
+
+class SendFile(Send):
+    """An object of a small file, by one PUT.
+
+    Args:
+        url: The object.
+        place: How it is addressed.
+        path: The file.
+        most: The size in bytes above which boto3 is to do it.
+    """
+
+    def __init__(self, url: Url, place: Place, path: Path, *, most: int) -> None:
+        super().__init__(url, place, b"")
+        self._path = path
+        self._most = most
+
+    def begin(self) -> Exchange:
+        """The request, with the file's bytes."""
+        with local_errors(Url.local(self._path)):
+            if size_of_file(self._path) >= self._most:
+                raise Declined
+            self._data = self._path.read_bytes()
+        return super().begin()
+
+
+class SendPart(Send):
+    """A part of an upload. It gives the part's etag, as the server has it, with its quotes.
+
+    Args:
+        url: The object.
+        place: How it is addressed.
+        path: The file.
+        part: Which of its bytes.
+        upload: The id of the upload.
+    """
+
+    operation = "UploadPart"
+
+    def __init__(self, url: Url, place: Place, path: Path, part: Part, *, upload: str) -> None:
+        query = f"partNumber={part.number}&uploadId={quoted(upload).replace('/', '%2F')}"
+        super().__init__(url, place, b"", query=query)
+        self._path = path
+        self._span = part.span
+
+    def begin(self) -> Exchange:
+        """The request, with the part's bytes."""
+        length = self._span.length or 0
+        with local_errors(Url.local(self._path)), open(self._path, "rb") as file:
+            file.seek(self._span.start)
+            # Unlike pread(), it goes on where the system gives less at once than was asked for.
+            self._data = file.read(length)
+        if len(self._data) < length:
+            raise StoreError(f"{self._path}: became shorter while it was being uploaded")
+        return super().begin()
+
+    def end(self, exchange: Exchange) -> str:
+        """The part's etag, from the answer."""
+        self._data = b""
+        etag = headers(exchange.head).get("etag")
+        if not etag:
+            raise StoreError(f"{self.url.redacted}: the store gave a part of it no etag")
+        return etag

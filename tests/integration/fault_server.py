@@ -1,0 +1,160 @@
+"""A server that answers as a test tells it to: too little, too much, something else, or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Literal
+
+import attrs
+from tests.integration.servers import S3Server
+
+Then = Literal["go on", "close", "reset", "hang"]
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+
+
+@attrs.frozen
+class Asked:
+    """A request.
+
+    Args:
+        number: Its place among all, from 0.
+        method: GET, HEAD or PUT.
+        path: With its parameters.
+        headers: By their names in small letters.
+    """
+
+    number: int
+    method: str
+    path: str
+    headers: dict[str, str]
+
+
+@attrs.frozen
+class Said:
+    """What is answered.
+
+    Args:
+        data: From the status line on.
+        then: What becomes of the connection.
+    """
+
+    data: bytes
+    then: Then = "go on"
+
+
+def said(status: str, body: bytes = b"", *, then: Then = "go on", **headers: object) -> Said:
+    """An answer; its length is that of the body unless a header says another."""
+    told = {"Content-Length": len(body)} | {n.replace("_", "-"): v for n, v in headers.items()}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+    return Said(f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body, then)
+
+
+def object_of(body: bytes, *, etag: str = '"1"') -> Callable[[Asked], Said]:
+    """How a store answers that has one object."""
+
+    def answer(asked: Asked) -> Said:
+        if asked.method == "PUT":
+            return said("200 OK", ETag=etag)
+        if asked.headers.get("if-match", etag) != etag:
+            return said("412 Precondition Failed")
+        span = _RANGE.fullmatch(asked.headers.get("range", ""))
+        if asked.method == "HEAD" or span is None:
+            sent = b"" if asked.method == "HEAD" else body
+            return said("200 OK", sent, ETag=etag, Content_Length=len(body))
+        start, stop = int(span[1]), min(len(body), int(span[2] or len(body)) + 1)
+        told = f"bytes {start}-{stop - 1}/{len(body)}"
+        return said("206 Partial Content", body[start:stop], ETag=etag, Content_Range=told)
+
+    return answer
+
+
+class _Faulty:
+    def __init__(self, answer: Callable[[Asked], Said]) -> None:
+        self.asked: list[Asked] = []
+        self._answer = answer
+        self._lock = threading.Lock()
+        self._held: list[socket.socket] = []
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.endpoint = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self._threads = [threading.Thread(target=self._accept, name="a faulty server")]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        # Closing alone does not wake who waits in accept() or recv().
+        for each in (self._listening, *self._held):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join()
+        for thread in self._threads[1:]:
+            thread.join()
+        for each in (self._listening, *self._held):
+            each.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                self._held.append(connection)
+                thread = threading.Thread(target=self._serve, args=(connection,))
+                self._threads.append(thread)
+                thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection.makefile("rb") as file:
+            while (asked := self._read(file, connection)) is not None:
+                answer = self._answer(asked)
+                connection.sendall(answer.data)
+                if answer.then == "reset":
+                    # With no time to linger, closing is a reset.
+                    linger = struct.pack("ii", 1, 0)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                if answer.then in ("close", "reset"):
+                    break
+                if answer.then == "hang":
+                    return
+            file.close()
+            connection.close()
+
+    def _read(self, file: BinaryIO, connection: socket.socket) -> Asked | None:
+        lines = _lines(file)
+        if not lines:
+            return None
+        method, path, _ = lines[0].decode().split(" ")
+        named = [line.decode().partition(":") for line in lines[1:]]
+        headers = {name.lower(): value.strip() for name, _, value in named}
+        if "expect" in headers:
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        file.read(int(headers.get("content-length", 0)))
+        with self._lock:
+            asked = Asked(len(self.asked), method, path, headers)
+            self.asked.append(asked)
+        return asked
+
+
+def _lines(file: BinaryIO) -> list[bytes]:
+    """The head of a request; nothing if the connection ended before it did."""
+    lines = []
+    while (line := file.readline()) != b"\r\n":
+        if not line:
+            return []
+        lines.append(line)
+    return lines
+
+
+@contextlib.contextmanager
+def fault_server(answer: Callable[[Asked], Said]) -> Iterator[tuple[S3Server, list[Asked]]]:
+    """A server, and what it has been asked, until the context ends.
+
+    Args:
+        answer: Called for each request, in several threads.
+    """
+    server = _Faulty(answer)
+    try:
+        yield S3Server(server.endpoint, "key", "secret"), server.asked
+    finally:
+        server.close()

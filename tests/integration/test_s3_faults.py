@@ -1,0 +1,271 @@
+"""What goes wrong on the wire, and what each engine of S3Store makes of it.
+
+The store alone tries nothing again: whether that may help is in the error.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import pytest
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from tests.integration.fault_server import Said, fault_server, object_of, said
+
+from file_dataset.adapters.layers.retrying import Retrying
+from file_dataset.domain.errors import (
+    PreconditionFailedError,
+    StoreError,
+    ThrottledError,
+    TransientError,
+)
+from file_dataset.domain.objects import Span
+from file_dataset.domain.outcomes import Done
+from file_dataset.domain.requests import Download, Read, Upload
+from file_dataset.domain.url import Url
+
+MiB = 2**20
+URL = Url("s3", "bucket", "key")
+BODY = bytes(range(256)) * 4
+LARGE = os.urandom(3 * MiB + 17)
+PARTS = TransferConfig(multipart_threshold=MiB, multipart_chunksize=MiB // 2, max_concurrency=4)
+
+
+@pytest.fixture(params=["curl", "boto3"])
+def engine(request):
+    return request.param
+
+
+def store_on(server, engine, **more):
+    config = Config(connect_timeout=1, read_timeout=1, s3={"addressing_style": "path"})
+    return server.store(engine=engine, client_kwargs={"config": config}, **more)
+
+
+def every_way_to_read(store, path):
+    return {
+        "read": lambda: store.read(URL),
+        "span": lambda: store.read(URL, span=Span(0, 500)),
+        "download": lambda: store.download(URL, path),
+        "stat": lambda: store.stat(URL),
+    }
+
+
+def broken_off(body, *, told, then, status="200 OK", **headers):
+    return lambda asked: said(status, body, then=then, Content_Length=told, ETag='"1"', **headers)
+
+
+class TestTransientFaults:
+    """R in the table of faults: the error says that another attempt may help."""
+
+    @pytest.mark.parametrize(
+        ("body", "then"),
+        [(b"", "close"), (BODY[:100], "close"), (BODY[:100], "reset"), (b"", "hang")],
+        ids=["no byte", "100 bytes", "100 bytes, reset", "silence"],
+    )
+    @pytest.mark.parametrize("how", ["read", "download"])
+    def test_a_body_that_is_cut_off(self, engine, how, body, then, tmp_path):
+        with fault_server(broken_off(body, told=1_024, then=then)) as (server, _):
+            store = store_on(server, engine)
+            with pytest.raises(TransientError) as caught:
+                every_way_to_read(store, tmp_path / "file")[how]()
+        assert caught.value.transient
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("then", ["close", "reset"])
+    def test_a_span_that_is_cut_off(self, engine, then):
+        answer = broken_off(
+            BODY[:100],
+            told=500,
+            then=then,
+            status="206 Partial Content",
+            Content_Range="bytes 0-499/1024",
+        )
+        with fault_server(answer) as (server, _), pytest.raises(TransientError) as caught:
+            store_on(server, engine).read(URL, span=Span(0, 500))
+        assert caught.value.transient
+
+    @pytest.mark.parametrize(
+        ("answer", "then"),
+        [
+            (b"", "close"),
+            (b"", "reset"),
+            (b"", "hang"),
+            (b"HTTP/1.1", "close"),
+            (b"What?\r\n\r\n", "close"),
+            (b"\x00" * 500, "hang"),
+        ],
+        ids=["nothing", "reset", "silence", "half a line", "text", "zeros"],
+    )
+    @pytest.mark.parametrize("how", ["read", "span", "download", "stat"])
+    def test_no_answer_or_none_of_http(self, engine, how, answer, then, tmp_path):
+        with fault_server(lambda asked: Said(answer, then)) as (server, _):
+            store = store_on(server, engine)
+            with pytest.raises(TransientError) as caught:
+                every_way_to_read(store, tmp_path / "file")[how]()
+        assert caught.value.transient
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("status", ["500 Oops", "502 Oops", "503 Oops", "504 Oops", "429 Oops"])
+    @pytest.mark.parametrize("how", ["read", "span", "download", "stat", "upload"])
+    def test_a_server_that_has_a_bad_moment(self, engine, how, status, tmp_path):
+        def answer(asked):
+            return said(status) if asked.number == 0 else object_of(BODY)(asked)
+
+        (tmp_path / "up").write_bytes(BODY)
+        with fault_server(answer) as (server, asked):
+            store = store_on(server, engine)
+            ways = every_way_to_read(store, tmp_path / "file")
+            ways["upload"] = lambda: store.upload(tmp_path / "up", URL)
+            with pytest.raises(TransientError) as caught:
+                ways[how]()
+            assert caught.value.transient
+            assert isinstance(caught.value, ThrottledError) == (status[:3] in ("503", "429"))
+            ways[how]()
+            assert len(asked) == 2
+
+    def test_a_pause_that_the_server_asks_for(self, engine):
+        with (
+            fault_server(lambda asked: said("503 Slow", Retry_After=7)) as (server, _),
+            pytest.raises(ThrottledError) as caught,
+        ):
+            store_on(server, engine).read(URL)
+        assert caught.value.retry_after == 7
+
+    def test_nobody_takes_the_connection(self, engine):
+        with fault_server(object_of(BODY)) as (server, _):
+            store = store_on(server, engine)
+        with pytest.raises(TransientError, match="cannot be reached") as caught:
+            store.read(URL)
+        assert caught.value.transient
+
+    def test_what_retrying_makes_of_every_other_request(self, engine, tmp_path):
+        faults = itertools.cycle(
+            [
+                said("500 Oops"),
+                Said(b"", "reset"),
+                said("200 OK", BODY[:9], then="close", Content_Length=1_024),
+            ]
+        )
+
+        def answer(asked):
+            return next(faults) if asked.number % 2 else object_of(BODY)(asked)
+
+        with fault_server(answer) as (server, _):
+            store = Retrying(store_on(server, engine), attempts=12, base=0.001)
+            paths = [tmp_path / f"{number}" for number in range(40)]
+            outcomes = list(store.run([Download(URL, path) for path in paths]))
+        assert all(isinstance(outcome, Done) for outcome in outcomes)
+        assert [path.read_bytes() for path in paths] == [BODY] * 40
+        assert len(list(tmp_path.iterdir())) == 40
+
+
+class TestLargeObjects:
+    """Parts that are not what was asked for never make a file."""
+
+    def test_they_arrive_whole(self, engine, tmp_path):
+        with fault_server(object_of(LARGE)) as (server, asked):
+            store_on(server, engine, transfer_config=PARTS).download(URL, tmp_path / "file")
+            assert len(asked) > 1
+        assert (tmp_path / "file").read_bytes() == LARGE
+
+    @pytest.mark.parametrize("then", ["close", "reset"])
+    def test_a_part_that_is_cut_off_is_asked_for_again_or_fails(self, engine, then, tmp_path):
+        def answer(asked):
+            whole = object_of(LARGE)(asked)
+            if asked.number != 2:
+                return whole
+            return Said(whole.data[:-1_000], then)
+
+        with fault_server(answer) as (server, _):
+            store = Retrying(store_on(server, engine, transfer_config=PARTS), base=0.001)
+            store.download(URL, tmp_path / "file")
+        assert (tmp_path / "file").read_bytes() == LARGE
+        assert len(list(tmp_path.iterdir())) == 1
+
+    def test_ranges_that_are_ignored(self, engine, tmp_path):
+        with fault_server(lambda asked: said("200 OK", LARGE, ETag='"1"')) as (server, _):
+            store = store_on(server, engine, transfer_config=PARTS)
+            store.download(URL, tmp_path / "file")
+            assert store.read(URL, span=Span(1_000, 2_000)) == LARGE[1_000:3_000]
+        assert (tmp_path / "file").read_bytes() == LARGE
+
+    def test_an_object_that_changes_between_its_parts(self, engine, tmp_path):
+        other = os.urandom(len(LARGE))
+
+        def answer(asked):
+            first = asked.number == 0
+            return object_of(LARGE if first else other, etag='"1"' if first else '"2"')(asked)
+
+        with fault_server(answer) as (server, _):
+            store = store_on(server, engine, transfer_config=PARTS)
+            # s3transfer says what the server said, and libcurl's task what is to be done about it.
+            expected = TransientError if engine == "curl" else PreconditionFailedError
+            with pytest.raises(expected):
+                store.download(URL, tmp_path / "file")
+            assert list(tmp_path.iterdir()) == []
+            store.download(URL, tmp_path / "file")
+        assert (tmp_path / "file").read_bytes() == other
+
+    def test_parts_that_fail_for_good(self, engine, tmp_path):
+        def answer(asked):
+            denied = said("403 No", b"<Error><Code>AccessDenied</Code></Error>")
+            return denied if asked.number > 1 else object_of(LARGE)(asked)
+
+        with fault_server(answer) as (server, _):
+            store = store_on(server, engine, transfer_config=PARTS)
+            with pytest.raises(StoreError, match="permission denied"):
+                store.download(URL, tmp_path / "file")
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestForBoto3:
+    """What libcurl hands on, and boto3 has a remedy for, or the right words."""
+
+    @pytest.mark.parametrize("status", ["301 Moved", "307 Moved", "400 No"])
+    @pytest.mark.parametrize("how", ["read", "download", "stat"])
+    def test_it_answers_in_boto3s_words(self, how, status, tmp_path):
+        texts = []
+        # Without the region botocore asks for it, is redirected, and asks again without end.
+        elsewhere = said(status, x_amz_bucket_region="eu-west-1")
+        with fault_server(lambda asked: elsewhere) as (server, _):
+            for engine in ("curl", "boto3"):
+                with pytest.raises(StoreError) as caught:
+                    every_way_to_read(store_on(server, engine), tmp_path / "file")[how]()
+                texts.append((type(caught.value), str(caught.value), caught.value.transient))
+        assert texts[0] == texts[1]
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+    def test_answers_without_a_body_are_no_empty_objects(self, status, engine, tmp_path):
+        def answer(asked):
+            return Said(f'HTTP/1.1 {status}\r\nETag: "1"\r\n\r\n'.encode())
+
+        with fault_server(answer) as (server, _):
+            store = store_on(server, engine)
+            for how in ("read", "download"):
+                with pytest.raises(StoreError):
+                    every_way_to_read(store, tmp_path / "file")[how]()
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestUploads:
+    @pytest.mark.parametrize("answer", [Said(b"", "reset"), Said(b"", "hang"), said("500 Oops")])
+    def test_an_upload_without_an_answer_may_be_tried_again(self, engine, answer, tmp_path):
+        (tmp_path / "up").write_bytes(BODY)
+
+        def first(asked):
+            return answer if asked.number == 0 else object_of(BODY)(asked)
+
+        with fault_server(first) as (server, _):
+            store = store_on(server, engine)
+            with pytest.raises(TransientError) as caught:
+                store.upload(tmp_path / "up", URL)
+            assert caught.value.transient
+            assert list(Retrying(store).run([Upload(tmp_path / "up", URL)])) == [Done(0, None)]
+
+    def test_a_connection_that_was_closed_meanwhile_is_no_fault_of_libcurls(self):
+        with fault_server(lambda asked: said("200 OK", BODY, then="close")) as (server, _):
+            store = store_on(server, "curl")
+            for _ in range(3):
+                assert all(isinstance(each, Done) for each in store.run([Read(URL)] * 20))

@@ -1,0 +1,231 @@
+"""Pace against servers that exist as little as its clock does."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from file_dataset.adapters.s3.curl.pace import Pace, Rate
+
+# What a request costs the client, of which the simulation has one.
+COST = 1 / 15_000
+
+
+class Bucket:
+    """A server that has a token for a request now and then, and keeps a few."""
+
+    def __init__(self, rate):
+        self.rate = rate
+        self._tokens = self._most = max(5.0, rate / 50)
+        self._filled = 0.0
+
+    def takes(self, now):
+        self._tokens = min(self._most, self._tokens + (now - self._filled) * self.rate)
+        self._filled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Second:
+    """A server that counts from zero in each second of its clock."""
+
+    def __init__(self, rate, *, phase=0.3):
+        self.rate = rate
+        self._phase = phase
+        self._second, self._taken = -1, 0
+
+    def takes(self, now):
+        second = math.floor(now + self._phase)
+        if second != self._second:
+            self._second, self._taken = second, 0
+        self._taken += 1
+        return self._taken <= self.rate
+
+
+class Moody:
+    """A server that refuses some, whatever the rate."""
+
+    def __init__(self, share):
+        self._share = share
+        self._random = random.Random(1)
+
+    def takes(self, now):
+        return self._random.random() >= self._share
+
+
+def simulated(server, *, latency, seconds, pace=None, changes=(math.inf, 0.0), start=0.0):
+    """The times at which requests were served, and those at which they were refused."""
+    pace = pace or Pace(256, Rate(now=start), now=start)
+    now, under_way, order = start, 0, itertools.count()
+    answers: list[tuple[float, int, float, bool]] = []
+    served: list[float] = []
+    refused: list[float] = []
+    while now < start + seconds:
+        if now >= changes[0]:
+            server.rate, changes = changes[1], (math.inf, 0.0)
+        if answers and answers[0][0] <= now:
+            _, _, sent, is_served = heapq.heappop(answers)
+            under_way -= 1
+            if is_served:
+                pace.answered(latency, now)
+            else:
+                pace.throttled(sent, now)
+            (served if is_served else refused).append(now)
+            now += COST / 2
+            continue
+        wait = pace.wait(under_way, now)
+        if wait == 0:
+            pace.sent(now)
+            reply = (now + latency, next(order), now, server.takes(now + latency / 2))
+            heapq.heappush(answers, reply)
+            under_way += 1
+            now += COST / 2
+        else:
+            later = min(now + wait, answers[0][0] if answers else math.inf)
+            assert later < math.inf, "it waits for ever"
+            now = max(later, now + 1e-9)
+    return served, refused
+
+
+def between(times, start, stop):
+    return sum(start <= time < stop for time in times)
+
+
+limiters = st.sampled_from([Bucket, Second])
+latencies = st.floats(0.0002, 0.05)
+
+
+class TestLimits:
+    @given(limiters, st.integers(20, 5_000), latencies)
+    def test_a_server_with_a_limit_is_kept_busy(self, limiter, rate, latency):
+        served, refused = simulated(limiter(rate), latency=latency, seconds=10)
+
+        # What 256 in flight can fetch at all is less than a far server may allow.
+        possible = min(rate, 0.95 * 256 / (latency + 256 * COST / 2))
+        assert len(served) >= 0.8 * 10 * possible
+        assert between(served, 2, 10) >= 0.8 * 8 * possible
+        assert between(refused, 2, 10) <= 0.25 * between(served, 2, 10) + 10
+
+    @pytest.mark.parametrize("latency", [0.0002, 0.05])
+    @pytest.mark.parametrize("limiter", [Bucket, Second])
+    @pytest.mark.parametrize(
+        ("before", "after"), [(200, 2_000), (2_000, 200), (50, 5_000), (5_000, 20)]
+    )
+    def test_a_limit_that_changes_is_followed(self, limiter, latency, before, after):
+        served, _ = simulated(limiter(before), latency=latency, seconds=15, changes=(5, after))
+
+        assert between(served, 0, 5) >= 0.8 * 5 * before
+        assert between(served, 11, 15) >= 0.8 * 4 * after
+
+    @pytest.mark.parametrize("latency", [0.001, 0.02])
+    @pytest.mark.parametrize("share", [0.001, 0.01, 0.03])
+    def test_refusals_here_and_there_are_no_limit(self, latency, share):
+        calm, _ = simulated(Moody(0), latency=latency, seconds=2)
+        served, refused = simulated(Moody(share), latency=latency, seconds=2)
+
+        assert refused
+        assert len(served) >= 0.9 * len(calm)
+
+    def test_without_refusals_there_is_no_limit(self):
+        served, refused = simulated(Moody(0), latency=0.0002, seconds=1)
+
+        assert not refused
+        assert len(served) >= 0.99 / COST
+
+    def test_batches_share_what_they_know(self):
+        rate, server = Rate(now=0.0), Bucket(300)
+        simulated(server, latency=0.002, seconds=5, pace=Pace(256, rate, now=0.0))
+        pace = Pace(256, rate, now=5.0)
+        served, refused = simulated(server, latency=0.002, seconds=1, pace=pace, start=5.0)
+
+        assert len(served) >= 0.8 * 300
+        assert len(refused) <= 0.1 * len(served)
+
+    def test_a_limit_is_not_outgrown_while_nothing_is_sent(self):
+        rate, server = Rate(now=0.0), Bucket(300)
+        simulated(server, latency=0.002, seconds=5, pace=Pace(256, rate, now=0.0))
+        pace = Pace(256, rate, now=1_000.0)
+        _, refused = simulated(server, latency=0.002, seconds=0.5, pace=pace, start=1_000.0)
+
+        assert len(refused) <= 0.1 * 150
+
+
+class TestHopelessness:
+    def test_who_is_refused_for_seconds_is_told_so(self):
+        pace = Pace(256, Rate(now=0.0), now=0.0)
+        answers = [pace.throttled(now, now + 0.001) for now in (0.0, 1.0, 2.0, 2.9, 3.1)]
+
+        assert answers == [True, True, True, True, False]
+
+    def test_one_answer_between_gives_hope(self):
+        pace = Pace(256, Rate(now=0.0), now=0.0)
+        pace.throttled(0.0, 0.001)
+        pace.answered(0.001, 2.0)
+
+        assert pace.throttled(3.4, 3.5)
+        assert pace.served == 1
+
+    def test_refusals_of_long_ago_do_not_count(self):
+        rate = Rate(now=0.0)
+        Pace(256, rate, now=0.0).throttled(0.0, 0.001)
+
+        assert Pace(256, rate, now=100.0).throttled(100.0, 100.001)
+
+    def test_requests_that_will_be_refused_do_not_wait_long_for_it(self):
+        _, refused = simulated(Moody(1), latency=0.001, seconds=10)
+
+        assert between(refused, 1, 3) <= 20
+        assert between(refused, 5, 10) >= 5 * 100
+
+    @pytest.mark.parametrize(("pause", "expected"), [(2.0, True), (3_600.0, False)])
+    def test_a_long_pause_is_for_others_to_wait(self, pause, expected):
+        pace = Pace(256, Rate(now=0.0), now=0.0)
+
+        assert pace.throttled(0.0, 1.0, pause=pause) is expected
+        assert min(pause, 2.9) <= pace.wait(0, 1.0) <= 3.1
+
+
+class TestRequestsUnderWay:
+    @pytest.mark.parametrize(
+        ("latency", "most", "expected"),
+        [
+            (0.0002, 256, 64),
+            (0.004, 256, 64),
+            (0.01, 256, 150),
+            (0.02, 256, 256),
+            (0.2, 1_000, 1_000),
+            (0.02, 10, 10),
+        ],
+    )
+    def test_they_grow_with_the_distance(self, latency, most, expected):
+        pace = Pace(most, Rate(now=0.0), now=0.0)
+        pace.answered(latency, 0.01)
+
+        assert pace.wait(expected - 1, 0.1) == 0
+        assert pace.wait(expected, 0.1) == math.inf
+
+    def test_they_do_not_grow_with_a_queue(self):
+        pace = Pace(256, Rate(now=0.0), now=0.0)
+        for number in range(2_000):
+            pace.answered(0.001 if number == 0 else 0.1, number / 1_000)
+
+        assert pace.wait(64, 2.0) == math.inf
+
+    def test_one_lucky_answer_is_forgotten(self):
+        pace = Pace(256, Rate(now=0.0), now=0.0)
+        for number in range(60_000):
+            pace.answered(0.001 if number == 0 else 0.02, number / 1_000)
+
+        assert pace.wait(255, 60.0) == 0
+
+    def test_it_tells_what_it_does(self):
+        pace = Pace(256, Rate(now=0.0), now=0.0)
+        assert repr(pace) == "Pace(64 at once, Rate(inf a second))"
