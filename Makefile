@@ -8,8 +8,10 @@ SHELL := /bin/sh
 
 DEV := .venv
 DEMO := .venv-demo
+BENCH := .venv-bench
 BIN := $(DEV)/bin
 PYTEST_ARGS ?=
+ARGS ?=
 
 # A pip older than the pins would advertise the newer one; --user is refused in environments.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -55,13 +57,17 @@ format: $(DEV)/.installed ## repair style and formatting
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+.PHONY: bench
+bench: $(BENCH)/.installed ## how fast it is, beside its peers; ARGS="--quick", ARGS=--help
+	@$(BENCH)/bin/python -m benchmarks $(ARGS)
+
 .PHONY: setup
 setup: $(DEV)/.installed ## the development environment alone, in .venv
 
 .PHONY: clean
 clean: ## remove environments, caches and build products
 	rm -rf .venv* build dist .hypothesis .*_cache .coverage*
-	find src tests -name __pycache__ -prune -exec rm -rf {} +
+	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: python
 python: # which Python would be used
@@ -81,7 +87,8 @@ $(1)/.pins: $(2) $(3) $(1)/bin/python
 	@$$(FIND_PYTHON); echo "Setting up $(1) with $$$$("$$$$python" -V); this is needed once."; \
 		"$$$$python" -m venv --clear $(1)
 	@$(1)/$(PIP_INSTALL) --require-hashes -r $$<
-	@$$(if $(3),$(1)/$(PIP_INSTALL) --require-hashes --no-deps --target $(1)/pandas-2.2 -r $(3))
+	@$$(if $(3),$(1)/$(PIP_INSTALL) --require-hashes --no-deps \
+		--target $(1)/$(basename $(notdir $(3))) -r $(3))
 	@touch $$@
 
 $(1)/.installed: $(1)/.pins pyproject.toml
@@ -92,6 +99,7 @@ endef
 # The tests of the oldest pandas put .venv/pandas-2.2 first on the path.
 $(eval $(call environment,$(DEV),requirements/dev.txt,requirements/pandas-2.2.txt))
 $(eval $(call environment,$(DEMO),requirements/demo.txt))
+$(eval $(call environment,$(BENCH),requirements/bench.txt,requirements/bench-s3fs.txt))
 
 # --- pins -------------------------------------------------------------------------------------
 # Resolved for every platform and Python at once, with hashes, and naming no index: each machine
@@ -109,6 +117,9 @@ pins: $(UV) ## recompile requirements/*.txt; UPGRADE= keeps versions that still 
 	@$(COMPILE) --extra examples pyproject.toml requirements/build.in \
 		-c requirements/dev.txt -o requirements/demo.txt
 	@$(COMPILE) --no-deps requirements/pandas-2.2.in -o requirements/pandas-2.2.txt
+	@$(COMPILE) pyproject.toml requirements/bench.in \
+		-c requirements/dev.txt -o requirements/bench.txt
+	@$(COMPILE) requirements/bench-s3fs.in -o requirements/bench-s3fs.txt
 
 $(UV):
 	@$(FIND_PYTHON); "$$python" -m venv --clear .venv-uv

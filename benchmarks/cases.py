@@ -1,0 +1,118 @@
+"""What is measured: which work, on which server, by whom, and the bar that is set for us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from benchmarks.content import Family
+from benchmarks.workloads import Blobs, Download, Listing, Rows, Sizes, Upload, Workload
+
+OURS = "file_dataset"
+UNIT = "obstore"
+
+ALL = (
+    OURS,
+    "file_dataset-boto3",
+    UNIT,
+    "s3torchconnector",
+    "s5cmd-glob",
+    "s5cmd-list",
+    "boto3",
+    "s3fs",
+    "metaflow",
+    "ray",
+)
+_SOME = (OURS, UNIT, "s5cmd-glob", "s5cmd-list", "boto3")
+_TWO = (OURS, UNIT)
+_LATE = (OURS, UNIT, "obstore-128", "s5cmd-list", "boto3")
+_WHERE = {
+    "plain": "",
+    "tls": ", over TLS",
+    "20ms": ", 20 ms before each answer",
+    "rclone": ", on rclone's server",
+}
+
+
+@attrs.frozen
+class Case:
+    """A table of the results.
+
+    Args:
+        work: What is done, in words.
+        workload: The same, to be carried out.
+        server: The kind of server, as servers.serving() knows it.
+        contenders: Who takes part.
+        unit: The contender whose time is 1; None is the fastest of all but us.
+        bar: What our time may be, in units.
+        pinned: Whether the client has one core, and the server the other.
+        rounds: How often everyone is measured who is not far behind.
+    """
+
+    work: str
+    workload: Workload
+    server: str = "plain"
+    contenders: tuple[str, ...] = ALL
+    unit: str | None = UNIT
+    bar: float | None = None
+    pinned: bool = True
+    rounds: int = 5
+
+    @property
+    def title(self) -> str:
+        return self.work + _WHERE[self.server] + ("" if self.pinned else ", unpinned")
+
+    def sized(self, *, quick: bool) -> Workload:
+        """The work, or about a tenth of it."""
+        family = self.workload.family
+        if not quick:
+            return self.workload
+        if family.is_large:
+            return attrs.evolve(self.workload, family=attrs.evolve(family, size=family.size // 8))
+        fewer = attrs.evolve(family, count=family.count // 10)
+        return attrs.evolve(self.workload, family=fewer)
+
+
+_SMALL, _MIDDLE, _LARGE = Family(5000, 2**12), Family(1000, 2**18), Family(4, 2**28)
+_SCATTERED, _FEW = Family(5000, 2**12, step=10), Family(1000, 2**12)
+
+_PLAIN = {
+    "download-small": Case("Download 5,000 x 4 KiB", Download(_SMALL), bar=0.5),
+    "upload-small": Case("Upload 5,000 x 4 KiB", Upload(_SMALL), bar=0.55),
+    "sizes": Case("Sizes of 5,000 URLs", Sizes(_SMALL), bar=0.45),
+    "blobs": Case("Blob table of 5,000 x 4 KiB", Blobs(_SMALL), bar=0.45),
+    "download-middle": Case("Download 1,000 x 256 KiB", Download(_MIDDLE), bar=0.85),
+    "upload-middle": Case("Upload 1,000 x 256 KiB", Upload(_MIDDLE), bar=0.85),
+    "rows": Case("1,000 rows x 2 x 64 KiB → fn → 64 KiB", Rows(Family(2000, 2**16)), bar=0.85),
+    "download-large": Case("Download 4 x 256 MiB", Download(_LARGE), unit=None, bar=1.1, rounds=3),
+    "upload-large": Case("Upload 4 x 256 MiB", Upload(_LARGE), unit=None, rounds=3),
+    "listing": Case("List 50,000 keys", Listing(Family(50_000, 2**12))),
+}
+
+
+def _elsewhere() -> Iterator[tuple[str, Case]]:
+    """The same over TLS, unpinned, with latency, and on a server of another kind."""
+    for name, case in _PLAIN.items():
+        is_large = case.workload.family.is_large
+        few = _SOME if name == "download-small" or is_large else _TWO
+        again = attrs.evolve(case, contenders=few, rounds=3)
+        if name not in ("listing", "upload-large"):
+            yield f"{name}-tls", attrs.evolve(again, server="tls")
+            if not is_large:
+                yield f"{name}-unpinned", attrs.evolve(again, pinned=False)
+    for name, bar in (("download-small", 0.6), ("upload-small", None), ("rows", None)):
+        late = attrs.evolve(_PLAIN[name], contenders=_LATE, unit="obstore-128", bar=bar, rounds=3)
+        yield f"{name}-20ms", attrs.evolve(late, server="20ms")
+    # Where a listing is no short cut.
+    yield (
+        "sizes-scattered",
+        Case("Sizes of 5,000 URLs among 50,000", Sizes(_SCATTERED), contenders=_TWO, bar=0.45),
+    )
+    for name, work in (("download", Download(_FEW)), ("upload", Upload(_FEW))):
+        title = f"{name.capitalize()} 1,000 x 4 KiB"
+        case = Case(title, work, contenders=(OURS, UNIT, "boto3"), rounds=3)
+        yield f"{name}-rclone", attrs.evolve(case, server="rclone")
+
+
+CASES = _PLAIN | dict(_elsewhere())
