@@ -17,10 +17,6 @@ _ONE_SLASH = re.compile(r"[a-z][a-z0-9+.-]+:/[^/]")
 _HTTP = ("http", "https")
 
 
-def _spelled(url: Url, _: attrs.Attribute[str], value: str) -> None:
-    _check_spelling(value, local=url.scheme == "file")
-
-
 def _check_spelling(value: str, *, local: bool) -> None:
     if "\0" in value:
         raise InvalidUrlError(f"a URL cannot hold a NUL: {value!r}")
@@ -55,16 +51,16 @@ class Url:
     's3://bucket/out/7/mask.mha'
     """
 
-    scheme: str = attrs.field()
-    authority: str = attrs.field(validator=_spelled)
-    key: str = attrs.field(validator=_spelled)
-
-    @scheme.validator
-    def _scheme_is_one(self, _: attrs.Attribute[str], value: str) -> None:
-        if not _is_scheme(value):
-            raise InvalidUrlError(f"{value!r} is no URL scheme")
+    scheme: str
+    authority: str
+    key: str
 
     def __attrs_post_init__(self) -> None:
+        # One check, and not one for each field: there are several of these values for each file.
+        if not _is_scheme(self.scheme):
+            raise InvalidUrlError(f"{self.scheme!r} is no URL scheme")
+        for part in (self.authority, self.key):
+            _check_spelling(part, local=self.scheme == "file")
         if "/" in self.authority:
             raise InvalidUrlError(f"{self.authority!r} is no authority of a URL: it has a slash")
         if self.scheme == "file" and (self.authority or not _is_plain(self.key)):

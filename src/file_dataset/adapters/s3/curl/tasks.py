@@ -212,10 +212,15 @@ class SendFile(Send):
 
     def begin(self) -> Exchange:
         """The request, with the file's bytes."""
-        with local_errors(Url.local(self._path)):
+        # Most files are small: their path is not made into a Url unless something is wrong.
+        try:
             if size_of_file(self._path) >= self._most:
                 raise Declined
-            self._data = self._path.read_bytes()
+            with open(self._path, "rb", buffering=0) as file:
+                self._data = file.read()
+        except OSError:
+            with local_errors(Url.local(self._path)):
+                raise
         return super().begin()
 
 
