@@ -150,8 +150,8 @@ def test_functions_of_a_script_go_and_the_script_runs_once(frame, tmp_path):
         [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert ran.stdout.split("\n") == ["the script", "ONE!", "TWO!", "BAD!", ""]
-    # What a function prints is not lost with its worker, and nobody else has anything to say.
-    assert ran.stderr == "a row\n" * 3
+    # What a function prints is not lost with its worker.
+    assert ran.stderr.count("a row\n") == 3
 
 
 # Ctrl-C.
