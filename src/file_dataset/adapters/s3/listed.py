@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from file_dataset.adapters.s3.carried import Carried
 from file_dataset.adapters.s3.values import Page
 from file_dataset.domain.errors import FileDatasetError
-from file_dataset.domain.objects import ObjectInfo
 from file_dataset.domain.requests import Request, Stat
 from file_dataset.domain.threads import closing
 from file_dataset.domain.url import Url
@@ -22,8 +22,8 @@ _MANY: Final = 500
 Pages = Callable[..., Iterator[Page]]
 
 
-def listed(requests: Sequence[Request[object]], pages: Pages) -> Iterator[tuple[int, ObjectInfo]]:
-    """The objects of the Stat requests that listings tell, with the positions of the requests.
+def listed(requests: Sequence[Request[object]], pages: Pages) -> Iterator[Carried]:
+    """What listings tell of the objects of Stat requests, with the positions of the requests.
 
     A bucket is listed where many of its objects are asked for, as long as at least half of what
     comes is wanted. What is left out here, because it is not there or among too many others, is to
@@ -46,9 +46,7 @@ def listed(requests: Sequence[Request[object]], pages: Pages) -> Iterator[tuple[
                 _log.debug("s3://%s is not listed for sizes: %s", authority, error)
 
 
-def _listed_in(
-    prefix: Url, wanted: dict[str, list[int]], pages: Pages
-) -> Iterator[tuple[int, ObjectInfo]]:
+def _listed_in(prefix: Url, wanted: dict[str, list[int]], pages: Pages) -> Iterator[Carried]:
     first, last = min(wanted), max(wanted)
     seen = found = 0
     # Any text that sorts before the first key, and as little as possible before it.
@@ -57,7 +55,7 @@ def _listed_in(
             for info in page.objects:
                 for index in wanted.get(info.url.key, ()):
                     found += 1
-                    yield index, info
+                    yield Carried(index, info)
             seen += len(page.objects)
             if 2 * found < seen or (page.objects and page.objects[-1].url.key >= last):
                 return

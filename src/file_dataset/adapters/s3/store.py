@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 # More connections do not fill a link better, and each has a part in memory.
 _PARTS_AT_ONCE: Final = 8
+# What sorts after all that is below a prefix.
+_LAST: Final = "\U0010ffff"
 
 
 class S3Store(ByBoto3):
@@ -60,34 +62,25 @@ class S3Store(ByBoto3):
 
     def run(self, requests: Sequence[Request[T]], /) -> Iterator[Outcome[T]]:
         """Carry out a batch: by listings and libcurl what they can, by boto3 what is left."""
-        known: set[int] = set()
-        with closing(listed(requests, self._pages)) as described:
-            for index, info in described:
-                known.add(index)
-                yield Done(index, cast(T, info))
-        if known:
-            yield from self._again(requests, [n for n in range(len(requests)) if n not in known])
-        else:
-            yield from self._run(requests)
-
-    def _again(self, requests: Sequence[Request[T]], left: Sequence[int]) -> Iterator[Outcome[T]]:
-        """The outcomes of those of a batch that are left."""
-        for outcome in self._run([requests[index] for index in left]):
-            yield attrs.evolve(outcome, index=left[outcome.index])
-
-    def _run(self, requests: Sequence[Request[T]]) -> Iterator[Outcome[T]]:
-        left: list[int] = []
-        with closing(self._carried(requests)) as results:
-            for carried in results:
-                if isinstance(carried.value, Declined):
-                    left.append(carried.index)
-                else:
-                    yield _outcome(carried, requests[carried.index])
+        left: Sequence[int] = range(len(requests))
+        for carry in (self._listed, self._carried):
+            done: set[int] = set()
+            with closing(carry([requests[index] for index in left])) as results:
+                for carried in results:
+                    if not isinstance(carried.value, Declined):
+                        index = left[carried.index]
+                        done.add(index)
+                        yield _outcome(index, requests[index], carried.value)
+            left = [index for index in left if index not in done]
         for outcome in super().run([requests[index] for index in left]):
             yield attrs.evolve(outcome, index=left[outcome.index])
 
+    def _listed(self, requests: Sequence[Request[object]]) -> Iterator[Carried]:
+        """What listings tell; nothing where there is little to tell."""
+        return listed(requests, self._pages)
+
     def _carried(self, requests: Sequence[Request[object]]) -> Iterator[Carried]:
-        """What libcurl makes of the requests, and Declined where they are boto3's."""
+        """What libcurl makes of the requests; nothing where it cannot serve."""
         if not requests:
             return iter(())
         try:
@@ -96,9 +89,7 @@ class S3Store(ByBoto3):
         except FileDatasetError as error:
             # One each, since layers count the attempts in them.
             return iter([Carried(index, copy.copy(error)) for index in range(len(requests))])
-        if carrier is None:
-            return iter([Carried(index, Declined()) for index in range(len(requests))])
-        return carrier.run(requests, self._transfer)
+        return iter(()) if carrier is None else carrier.run(requests, self._transfer)
 
     def _pages(self, prefix: Url, delimiter: str, *, after: str = "") -> Iterator[Page]:
         with self._calling(prefix, operation="List"):
@@ -107,7 +98,8 @@ class S3Store(ByBoto3):
             try:
                 for page in carrier.pages(prefix, delimiter, after=after):
                     # Where boto3 takes over, it goes on after the last that was given.
-                    after = max([after, *(each.url.key for each in page.objects), *page.prefixes])
+                    keys = [each.url.key for each in page.objects]
+                    after = max([after, *keys, *(common + _LAST for common in page.prefixes)])
                     yield page
             except Declined:
                 pass
@@ -125,7 +117,7 @@ class S3Store(ByBoto3):
         return super()._overwrite(path, size, url)
 
 
-def _outcome(carried: Carried, request: Request[T]) -> Outcome[T]:
-    if isinstance(carried.value, FileDatasetError):
-        return failed(carried.index, request, carried.value)
-    return Done(carried.index, cast(T, carried.value))
+def _outcome(index: int, request: Request[T], value: object) -> Outcome[T]:
+    if isinstance(value, FileDatasetError):
+        return failed(index, request, value)
+    return Done(index, cast(T, value))

@@ -40,13 +40,17 @@ def stats(keys, bucket="bucket"):
     return [Stat(Url("s3", bucket, key)) for key in keys]
 
 
+def told_of(requests, pages):
+    return [(each.index, each.value) for each in listed(requests, pages)]
+
+
 names = st.text("ab/", min_size=1, max_size=5).filter(lambda key: not key.endswith("/"))
 
 
 @given(wanted=st.lists(names, max_size=40), others=st.sets(names), missing=st.sets(names))
 def test_what_is_told_is_right_and_told_to_everyone_who_asked(wanted, others, missing):
     there = (set(wanted) | others) - missing
-    told = list(listed(stats(wanted), Bucket(there).pages))
+    told = told_of(stats(wanted), Bucket(there).pages)
     assert len({index for index, _ in told}) == len(told)
     for index, info in told:
         assert info == ObjectInfo(Url("s3", "bucket", wanted[index]), len(wanted[index]))
@@ -56,7 +60,7 @@ def test_what_is_told_is_right_and_told_to_everyone_who_asked(wanted, others, mi
 @given(st.sets(names, min_size=5))
 def test_a_bucket_of_which_all_is_wanted_is_told_by_as_many_pages_as_it_has(keys):
     bucket = Bucket(keys)
-    told = {index for index, _ in listed(stats(keys), bucket.pages)}
+    told = {index for index, _ in told_of(stats(keys), bucket.pages)}
     assert told == set(range(len(keys)))
     assert len(bucket.asked) <= len(keys) // PAGE + 1
 
@@ -76,7 +80,7 @@ def test_other_requests_are_none_of_its_business():
 def test_a_few_among_many_cost_one_page():
     wanted = [f"dir/{number:04}" for number in range(0, 1000, 100)]
     bucket = Bucket([f"dir/{number:04}" for number in range(1000)])
-    told = [index for index, _ in listed(stats(wanted), bucket.pages)]
+    told = [index for index, _ in told_of(stats(wanted), bucket.pages)]
     assert told == [0]
     assert len(bucket.asked) == 1
 

@@ -11,28 +11,19 @@ from typing import TYPE_CHECKING, Final, cast
 
 from file_dataset.adapters.s3.carried import Carried, Declined, Redirected
 from file_dataset.adapters.s3.client import retries_itself
+from file_dataset.adapters.s3.curl.batch import Batch
 from file_dataset.adapters.s3.curl.engine import Engine
-from file_dataset.adapters.s3.curl.fetch import Fetch
 from file_dataset.adapters.s3.curl.listing import ListPage
 from file_dataset.adapters.s3.curl.network import Network
 from file_dataset.adapters.s3.curl.places import OnlyBoto3Error, Place, learn
+from file_dataset.adapters.s3.curl.sending import SendPart
 from file_dataset.adapters.s3.curl.signing import Keys
-from file_dataset.adapters.s3.curl.sinks import AtPath, InMemory, Sink
 from file_dataset.adapters.s3.curl.stand_ins import stand_in
-from file_dataset.adapters.s3.curl.tasks import (
-    Describe,
-    ReadSpan,
-    Send,
-    SendFile,
-    SendPart,
-    Streams,
-    Task,
-)
+from file_dataset.adapters.s3.curl.tasks import Streams
 from file_dataset.adapters.s3.multipart import Part
 from file_dataset.adapters.s3.values import Page
 from file_dataset.domain.errors import StoreError
-from file_dataset.domain.objects import OVERWRITE, Span
-from file_dataset.domain.requests import Download, Read, Request, Stat, Upload, Write
+from file_dataset.domain.requests import Request
 from file_dataset.domain.threads import closing
 from file_dataset.domain.url import Url
 
@@ -44,8 +35,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("file_dataset")
 
-# Connections for parts of large objects, over a batch: more of them do not fill a link better.
-_STREAMS: Final = 8
 # How often a part of an upload is sent, since what the others brought is not worth losing.
 _ATTEMPTS: Final = 3
 
@@ -95,7 +84,7 @@ class Carrier:
         self, requests: Sequence[Request[object]], transfer: TransferConfig
     ) -> Iterator[Carried]:
         """What becomes of each request; Declined where boto3 is to carry it out."""
-        batch = _Batch(self, transfer)
+        batch = Batch(self.place, transfer)
         tasks = ((index, partial(batch.task, request)) for index, request in enumerate(requests))
         tries_again = retries_itself(self._client)
         with closing(self._engine.run(tasks, batch.streams)) as results:
@@ -206,53 +195,3 @@ def _affordable() -> int:
     """How many connections the limit of open files has room for, beside all else."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 2**16 if soft == resource.RLIM_INFINITY else max(1, soft // 8)
-
-
-class _Batch:
-    """What the tasks of a batch have in common."""
-
-    def __init__(self, carrier: Carrier, transfer: TransferConfig) -> None:
-        self._carrier = carrier
-        self._transfer = transfer
-        self._refused: set[str] = set()
-        self.streams = Streams(_STREAMS if transfer.use_threads else 0)
-
-    def task(self, request: Request[object]) -> Task:
-        """The task of a request. Raises Declined if it is one for boto3."""
-        match request:
-            case Download(url, path):
-                return self._fetch(url, AtPath(path))
-            case Read(url, None):
-                return self._fetch(url, InMemory())
-            case Read(url, Span() as span):
-                return ReadSpan(url, self._place(url), span)
-            case Stat(url):
-                return Describe(url, self._place(url))
-            case Upload(path, url, mode) if mode is OVERWRITE:
-                return SendFile(
-                    url, self._place(url), path, most=self._transfer.multipart_threshold
-                )
-            case Write(url, data, mode) if mode is OVERWRITE:
-                if memoryview(data).nbytes < self._transfer.multipart_threshold:
-                    return Send(url, self._place(url), data)
-        raise Declined
-
-    def _fetch(self, url: Url, sink: Sink) -> Fetch:
-        return Fetch(
-            url,
-            self._place(url),
-            sink,
-            self.streams,
-            threshold=self._transfer.multipart_threshold,
-            part=self._transfer.multipart_chunksize,
-        )
-
-    def _place(self, url: Url) -> Place:
-        bucket = url.authority
-        if bucket not in self._refused:
-            try:
-                return self._carrier.place(bucket)
-            except OnlyBoto3Error as reason:
-                _log.debug("boto3 serves s3://%s: %s", bucket, reason)
-                self._refused.add(bucket)
-        raise Declined

@@ -13,14 +13,12 @@ from file_dataset.adapters.s3.carried import Carried, Declined, Redirected
 from file_dataset.adapters.s3.curl import faults
 from file_dataset.adapters.s3.curl.answers import headers, refusal
 from file_dataset.adapters.s3.curl.exchange import Exchange
-from file_dataset.adapters.s3.curl.handles import Ended, Handles
+from file_dataset.adapters.s3.curl.handles import LONGEST_WAIT, Ended, Handles
 from file_dataset.adapters.s3.curl.pace import Pace
 from file_dataset.adapters.s3.curl.signing import Keys, signed
 from file_dataset.adapters.s3.curl.tasks import NOT_YET, Streams, Task
 from file_dataset.domain.errors import FileDatasetError, ThrottledError
 
-# libcurl's own timers are finer; this is for those that it might forget.
-_LONGEST_WAIT: Final = 1.0
 # Answers to which boto3 knows the remedy, or the right words.
 _FOR_BOTO3: Final = frozenset({301, 302, 303, 305, 307, 308, 400})
 # How often a request may be refused for coming too fast while others, sent as fast, are served.
@@ -68,7 +66,7 @@ class Drive:
         """Whether nothing is left to do."""
         return self._all_begun and not self._begun
 
-    def step(self, *, may_send: bool, patience: float = _LONGEST_WAIT) -> list[Carried]:
+    def step(self, *, may_send: bool, patience: float = LONGEST_WAIT) -> list[Carried]:
         """Send what may be sent, wait for the network, and give what became of tasks meanwhile.
 
         Args:

@@ -11,7 +11,7 @@ from typing import Final
 
 from file_dataset.adapters.s3.carried import Carried
 from file_dataset.adapters.s3.curl.drive import Drive, MakeTask
-from file_dataset.adapters.s3.curl.handles import Handles
+from file_dataset.adapters.s3.curl.handles import LONGEST_WAIT, Handles
 from file_dataset.adapters.s3.curl.network import Network
 from file_dataset.adapters.s3.curl.pace import Pace, Rate
 from file_dataset.adapters.s3.curl.signing import Keys
@@ -26,8 +26,6 @@ _WEIGHT: Final = 2**16
 # two threads change places, which takes longer than a request does.
 _TOGETHER: Final = 128
 _PATIENCE: Final = 0.005
-# Seconds; libcurl's own timers are finer, and who takes results rings.
-_LONGEST_WAIT: Final = 1.0
 
 
 class Engine:
@@ -151,9 +149,9 @@ class _Driven:
                     self._results.put(together)
                     together = []
                 if not has_room and not len(self._handles):
-                    self._handles.wait(_LONGEST_WAIT)
+                    self._handles.wait(LONGEST_WAIT)
                     continue
-                patience = _PATIENCE if together else _LONGEST_WAIT
+                patience = _PATIENCE if together else LONGEST_WAIT
                 if results := drive.step(may_send=has_room, patience=patience):
                     since = since if together else time.monotonic()
                     together += results

@@ -15,12 +15,12 @@ from typing import Any, Final
 import attrs
 import pycurl
 
+from file_dataset.adapters.s3.curl.easy import Body, easy_handle
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.network import Network
 
-_BUFFER: Final = 256 * 1024
-# Seconds; libcurl says itself when it wants to be called.
-_LONGEST_WAIT: Final = 1.0
+LONGEST_WAIT: Final = 1.0
+"""Seconds; libcurl says itself when it wants to be called, and whoever has news rings."""
 
 # libcurl's words for what it waits for, in the system's.
 _EVENTS: Final = {
@@ -68,7 +68,7 @@ class Handles:
         self._due = math.inf
         self._idle: dict[str, list[pycurl.Curl]] = {"GET": [], "HEAD": [], "PUT": []}
         self._busy: dict[Exchange, pycurl.Curl] = {}
-        self._bodies: dict[Exchange, _Body] = {}
+        self._bodies: dict[Exchange, Body] = {}
         self._exchanges: dict[pycurl.Curl, Exchange] = {}
         self._alarm, self._bell = os.pipe()
         # A pipe full of rings that nobody waits for is loud enough.
@@ -84,13 +84,13 @@ class Handles:
     def start(self, exchange: Exchange, url: str, headers: Sequence[str]) -> None:
         """Begin an exchange."""
         idle = self._idle[exchange.method]
-        easy = idle.pop() if idle else self._easy(exchange.method)
+        easy = idle.pop() if idle else easy_handle(exchange.method, self._network)
         easy.setopt(pycurl.URL, url)
         easy.setopt(pycurl.HTTPHEADER, headers)
         easy.setopt(pycurl.HEADERFUNCTION, exchange.head.append)
         easy.setopt(pycurl.WRITEFUNCTION, exchange.receive)
         if exchange.body is not None:
-            body = self._bodies[exchange] = _Body(exchange.body)
+            body = self._bodies[exchange] = Body(exchange.body)
             easy.setopt(pycurl.INFILESIZE_LARGE, len(exchange.body))
             easy.setopt(pycurl.READFUNCTION, body.read)
             easy.setopt(pycurl.SEEKFUNCTION, body.seek)
@@ -111,7 +111,7 @@ class Handles:
             if body is None or not body.is_sent:
                 self.stop(exchange)
         while self._busy:
-            for _ in self.wait(_LONGEST_WAIT):
+            for _ in self.wait(LONGEST_WAIT):
                 pass
 
     def wait(self, seconds: float) -> Iterator[Ended]:
@@ -173,12 +173,6 @@ class Handles:
             easy.setopt(pycurl.SEEKFUNCTION, _nothing)
         self._idle[exchange.method].append(easy)
 
-    def _easy(self, method: str) -> pycurl.Curl:
-        easy = pycurl.Curl()
-        for option, value in {**_SETTINGS, **_METHODS[method], **self._network.settings}.items():
-            easy.setopt(option, value)
-        return easy
-
     def _watch(self, what: int, socket: int, _: object, __: object) -> None:
         is_known = socket in self._watched
         if what == pycurl.POLL_REMOVE:
@@ -219,52 +213,6 @@ def _keep_the_parents() -> None:
 
 
 os.register_at_fork(after_in_child=_keep_the_parents)
-
-
-class _Body:
-    """What is sent, read piece by piece, and from its beginning again on another connection."""
-
-    __slots__ = ("_data", "_sent")
-
-    def __init__(self, data: bytes | memoryview) -> None:
-        self._data = memoryview(data)
-        self._sent = 0
-
-    @property
-    def is_sent(self) -> bool:
-        """Whether libcurl has all of it, so that the server has, or may have."""
-        return self._sent == len(self._data)
-
-    def read(self, size: int) -> bytes:
-        piece = self._data[self._sent : self._sent + size]
-        self._sent += len(piece)
-        return bytes(piece)
-
-    def seek(self, offset: int, _: int) -> int:
-        self._sent = offset
-        return 0
-
-
-_SETTINGS: Final[dict[int, object]] = {
-    # Signals for timeouts would end a program that has other threads.
-    pycurl.NOSIGNAL: 1,
-    pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
-    pycurl.TCP_NODELAY: 1,
-    pycurl.TCP_KEEPALIVE: 1,
-    pycurl.BUFFERSIZE: _BUFFER,
-    pycurl.UPLOAD_BUFFERSIZE: _BUFFER,
-    # Keys may have segments like "..", which are names here and lead nowhere.
-    pycurl.PATH_AS_IS: 1,
-    pycurl.FOLLOWLOCATION: 0,
-    # A .netrc or a cookie of the user's is none of S3's business.
-    pycurl.NETRC: pycurl.NETRC_IGNORED,
-}
-
-_METHODS: Final[dict[str, dict[int, object]]] = {
-    "GET": {pycurl.HTTPGET: 1},
-    "HEAD": {pycurl.NOBODY: 1},
-    "PUT": {pycurl.UPLOAD: 1},
-}
 
 
 def _poller() -> tuple[Any, float]:

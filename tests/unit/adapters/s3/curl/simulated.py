@@ -202,3 +202,10 @@ def driven(drive: Drive, *, steps: int = 20_000) -> list[Carried]:
             return carried
         carried += drive.step(may_send=True)
     raise AssertionError(f"not over after {steps} steps")
+
+
+def carried_out(make, answer, *, seed=0):
+    """What becomes of one task, and what was asked for it."""
+    handles = Handles(answer if callable(answer) else lambda asked: answer, seed=seed)
+    (carried,) = driven(drive_of([make], handles))
+    return carried.value, handles.asked

@@ -25,9 +25,10 @@ from file_dataset.adapters.s3.carried import Declined, Redirected
 from file_dataset.adapters.s3.curl import drive as module
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.fetch import Fetch
+from file_dataset.adapters.s3.curl.sending import Send
 from file_dataset.adapters.s3.curl.signing import EMPTY, Keys, Scope, signed
 from file_dataset.adapters.s3.curl.sinks import InMemory
-from file_dataset.adapters.s3.curl.tasks import NOT_YET, Describe, ReadSpan, Send, Streams, Task
+from file_dataset.adapters.s3.curl.tasks import NOT_YET, Describe, ReadSpan, Streams, Task
 from file_dataset.domain.errors import (
     FileDatasetError,
     InvalidUrlError,

@@ -1,56 +1,25 @@
 from __future__ import annotations
 
-import array
-import hashlib
-import os
-import urllib.parse
 from datetime import UTC, datetime
-from unittest import mock
 
-import attrs
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.adapters.s3.curl.simulated import (
     PLACE,
     URL,
     Answer,
-    Handles,
-    drive_of,
-    driven,
+    carried_out,
     refusal,
 )
 
-from file_dataset.adapters.s3.carried import Declined, Redirected
-from file_dataset.adapters.s3.curl.signing import UNSIGNED
-from file_dataset.adapters.s3.curl.tasks import (
-    Describe,
-    ReadSpan,
-    Send,
-    SendFile,
-    SendPart,
-    Streams,
-)
-from file_dataset.adapters.s3.multipart import Part
+from file_dataset.adapters.s3.carried import Declined
+from file_dataset.adapters.s3.curl.tasks import Describe, ReadSpan, Streams
 from file_dataset.domain.errors import (
-    NotFoundError,
-    PermissionDeniedError,
     RangeNotSatisfiableError,
     StoreError,
-    TransientError,
-    UnsupportedError,
 )
 from file_dataset.domain.objects import ObjectInfo, Span
-from file_dataset.domain.requests import Data
-
-HASHING = attrs.evolve(PLACE, hashes=True)
-
-
-def carried_out(make, answer, *, seed=0):
-    """What becomes of one task, and what was asked for it."""
-    handles = Handles(answer if callable(answer) else lambda asked: answer, seed=seed)
-    (carried,) = driven(drive_of([make], handles))
-    return carried.value, handles.asked
 
 
 class TestStreams:
@@ -166,155 +135,3 @@ class TestReadSpan:
         _, (asked,) = carried_out(lambda: ReadSpan(URL, PLACE, span), Answer(404))
 
         assert asked.headers == {"Range": header}
-
-
-VIEWS: dict[str, tuple[Data, bytes]] = {
-    "bytes": (b"data", b"data"),
-    "bytearray": (bytearray(b"data"), b"data"),
-    "words": (memoryview(array.array("H", [258, 772])), array.array("H", [258, 772]).tobytes()),
-    "steps": (memoryview(b"d-a-t-a-")[::2], b"data"),
-    "rows": (memoryview(b"abcdef").cast("B", (2, 3)), b"abcdef"),
-    "nothing": (b"", b""),
-    "no words": (memoryview(array.array("H")), b""),
-}
-
-
-class TestSend:
-    @pytest.mark.parametrize("kind", VIEWS)
-    @pytest.mark.parametrize("place", [PLACE, HASHING], ids=["unsigned", "hashed"])
-    def test_the_bytes_are_sent_whatever_holds_them(self, kind, place):
-        given, expected = VIEWS[kind]
-        task = Send(URL, place, given)
-        exchange = task.begin()
-
-        assert exchange.body is not None
-        # libcurl is told its length by len().
-        assert len(exchange.body) == len(expected)
-        hashed = hashlib.sha256(expected).hexdigest()
-        assert exchange.payload == (hashed if place.hashes else UNSIGNED)
-        value, (asked,) = carried_out(lambda: Send(URL, place, given), Answer(200))
-        assert value is None
-        assert (asked.method, asked.body) == ("PUT", expected)
-        # libcurl would otherwise ask first whether it may send.
-        assert asked.headers == {}
-
-    def test_the_bytes_are_let_go_of(self):
-        task = Send(URL, PLACE, b"data")
-        task.end(task.begin())
-
-        assert task._data == b""
-
-    def test_a_refusal_is_an_error(self):
-        value, _ = carried_out(lambda: Send(URL, PLACE, b"data"), refusal(403, "AccessDenied"))
-
-        assert type(value) is PermissionDeniedError
-
-
-@pytest.fixture
-def path(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(DATA)
-    return path
-
-
-class TestSendFile:
-    def test_a_file_is_sent(self, path):
-        value, (asked,) = carried_out(
-            lambda: SendFile(URL, PLACE, path, most=len(DATA) + 1), Answer(200)
-        )
-
-        assert value is None
-        assert (asked.method, asked.body) == ("PUT", DATA)
-
-    @pytest.mark.parametrize("most", [0, 1, len(DATA)])
-    def test_a_large_file_is_boto3s(self, path, most):
-        value, asked = carried_out(lambda: SendFile(URL, PLACE, path, most=most), Answer(200))
-
-        assert type(value) is Declined
-        assert not asked
-
-    def test_what_is_no_file_is_not_sent(self, tmp_path):
-        (tmp_path / "directory").mkdir()
-        os.mkfifo(tmp_path / "pipe")
-        for name, kind in [
-            ("directory", UnsupportedError),
-            ("pipe", UnsupportedError),
-            ("missing", NotFoundError),
-        ]:
-            value, asked = carried_out(
-                lambda name=name: SendFile(URL, PLACE, tmp_path / name, most=1000), Answer(200)
-            )
-            assert type(value) is kind
-            assert name in str(value)
-            assert not asked
-
-    def test_a_file_that_changes_its_length_is_sent_as_it_is_read(self, path):
-        with mock.patch("file_dataset.adapters.s3.curl.tasks.size_of_file", return_value=50):
-            value, (asked,) = carried_out(lambda: SendFile(URL, PLACE, path, most=60), Answer(200))
-
-        assert value is None
-        assert asked.body == DATA
-
-
-class TestSendPart:
-    def sent(self, path, *, span=None, upload="id", answer=None):
-        part = Part(7, span or Span(20, 30))
-        return carried_out(
-            lambda: SendPart(URL, HASHING, path, part, upload=upload),
-            answer or Answer(200, {"ETag": '"part"'}),
-        )
-
-    @given(st.integers(0, 99), st.integers(1, 100))
-    def test_a_part_is_sent_and_gives_its_etag_as_it_is(self, tmp_path_factory, start, length):
-        path = tmp_path_factory.getbasetemp() / "sent in parts"
-        path.write_bytes(DATA)
-        span = Span(start, min(length, 100 - start))
-        value, (asked,) = self.sent(path, span=span)
-
-        assert value == '"part"'
-        assert asked.body == DATA[span.start : span.stop]
-
-    @example("a/b+c==~ d")
-    @given(st.text(st.characters(codec="utf-8"), min_size=1))
-    def test_the_parameters_are_quoted_and_sorted(self, tmp_path_factory, upload):
-        path = tmp_path_factory.getbasetemp() / "sent in parts"
-        path.write_bytes(DATA)
-        _, (asked,) = self.sent(path, upload=upload)
-        query = asked.url.partition("?")[2]
-
-        assert urllib.parse.parse_qsl(query, keep_blank_values=True, strict_parsing=True) == [
-            ("partNumber", "7"),
-            ("uploadId", upload),
-        ]
-        assert not set(query) & set("/+: ")
-
-    def test_a_file_that_became_shorter_is_not_sent(self, path):
-        path.write_bytes(DATA[:40])
-        value, asked = self.sent(path)
-
-        assert type(value) is StoreError
-        assert "became shorter while it was being uploaded" in str(value)
-        assert not asked
-
-    def test_a_missing_file_is_not_found(self, path):
-        path.unlink()
-
-        assert type(self.sent(path)[0]) is NotFoundError
-
-    @pytest.mark.parametrize("headers", [{}, {"ETag": ""}], ids=["none", "empty"])
-    def test_a_part_without_an_etag_is_an_error(self, path, headers):
-        value, _ = self.sent(path, answer=Answer(200, headers))
-
-        assert type(value) is StoreError
-        assert "gave a part of it no etag" in str(value)
-
-    @pytest.mark.parametrize(
-        ("answer", "kind"),
-        [
-            (refusal(404, "NoSuchUpload"), NotFoundError),
-            (refusal(500), TransientError),
-            (refusal(400), Redirected),
-        ],
-    )
-    def test_a_refusal_is_an_error(self, path, answer, kind):
-        assert type(self.sent(path, answer=answer)[0]) is kind

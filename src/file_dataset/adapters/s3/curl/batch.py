@@ -1,0 +1,83 @@
+"""A store's requests, as tasks for the engine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from file_dataset.adapters.s3.carried import Declined
+from file_dataset.adapters.s3.curl.fetch import Fetch
+from file_dataset.adapters.s3.curl.places import OnlyBoto3Error, Place
+from file_dataset.adapters.s3.curl.sending import Send, SendFile
+from file_dataset.adapters.s3.curl.sinks import AtPath, InMemory, Sink
+from file_dataset.adapters.s3.curl.tasks import Describe, ReadSpan, Streams, Task
+from file_dataset.domain.objects import OVERWRITE, Span
+from file_dataset.domain.requests import Download, Read, Request, Stat, Upload, Write
+from file_dataset.domain.url import Url
+
+if TYPE_CHECKING:
+    from boto3.s3.transfer import TransferConfig
+
+_log = logging.getLogger("file_dataset")
+
+# Connections for parts of large objects, over a batch: more of them do not fill a link better.
+_STREAMS: Final = 8
+
+
+class Batch:
+    """What the tasks of a batch have in common.
+
+    Args:
+        place: Tells where a bucket is; raises OnlyBoto3Error if only boto3 can go there.
+        transfer: From which size on objects are moved in parts, and in which.
+
+    Attributes:
+        streams: The connections for parts.
+    """
+
+    def __init__(self, place: Callable[[str], Place], transfer: TransferConfig) -> None:
+        self._known_place = place
+        self._transfer = transfer
+        self._refused: set[str] = set()
+        self.streams = Streams(_STREAMS if transfer.use_threads else 0)
+
+    def task(self, request: Request[object]) -> Task:
+        """The task of a request. Raises Declined if it is one for boto3."""
+        match request:
+            case Download(url, path):
+                return self._fetch(url, AtPath(path))
+            case Read(url, None):
+                return self._fetch(url, InMemory())
+            case Read(url, Span() as span):
+                return ReadSpan(url, self._place(url), span)
+            case Stat(url):
+                return Describe(url, self._place(url))
+            case Upload(path, url, mode) if mode is OVERWRITE:
+                return SendFile(
+                    url, self._place(url), path, most=self._transfer.multipart_threshold
+                )
+            case Write(url, data, mode) if mode is OVERWRITE:
+                if memoryview(data).nbytes < self._transfer.multipart_threshold:
+                    return Send(url, self._place(url), data)
+        raise Declined
+
+    def _fetch(self, url: Url, sink: Sink) -> Fetch:
+        return Fetch(
+            url,
+            self._place(url),
+            sink,
+            self.streams,
+            threshold=self._transfer.multipart_threshold,
+            part=self._transfer.multipart_chunksize,
+        )
+
+    def _place(self, url: Url) -> Place:
+        bucket = url.authority
+        if bucket not in self._refused:
+            try:
+                return self._known_place(bucket)
+            except OnlyBoto3Error as reason:
+                _log.debug("boto3 serves s3://%s: %s", bucket, reason)
+                self._refused.add(bucket)
+        raise Declined

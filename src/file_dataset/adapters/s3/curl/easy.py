@@ -1,0 +1,66 @@
+"""libcurl's easy handles: one for each transfer, and what it sends."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pycurl
+
+from file_dataset.adapters.s3.curl.network import Network
+
+_BUFFER: Final = 256 * 1024
+
+_SETTINGS: Final[dict[int, object]] = {
+    # Signals for timeouts would end a program that has other threads.
+    pycurl.NOSIGNAL: 1,
+    pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
+    pycurl.TCP_NODELAY: 1,
+    pycurl.TCP_KEEPALIVE: 1,
+    pycurl.BUFFERSIZE: _BUFFER,
+    pycurl.UPLOAD_BUFFERSIZE: _BUFFER,
+    # Keys may have segments like "..", which are names here and lead nowhere.
+    pycurl.PATH_AS_IS: 1,
+    pycurl.FOLLOWLOCATION: 0,
+    # A .netrc or a cookie of the user's is none of S3's business.
+    pycurl.NETRC: pycurl.NETRC_IGNORED,
+}
+
+_METHODS: Final[dict[str, dict[int, object]]] = {
+    "GET": {pycurl.HTTPGET: 1},
+    "HEAD": {pycurl.NOBODY: 1},
+    "PUT": {pycurl.UPLOAD: 1},
+}
+
+
+def easy_handle(method: str, network: Network) -> pycurl.Curl:
+    """A handle for requests of a method; what differs from one to the next is not set."""
+    easy = pycurl.Curl()
+    for option, value in {**_SETTINGS, **_METHODS[method], **network.settings}.items():
+        easy.setopt(option, value)
+    return easy
+
+
+class Body:
+    """What is sent, read piece by piece, and from its beginning again on another connection."""
+
+    __slots__ = ("_data", "_sent")
+
+    def __init__(self, data: bytes | memoryview) -> None:
+        self._data = memoryview(data)
+        self._sent = 0
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether libcurl has all of it, so that the server has, or may have."""
+        return self._sent == len(self._data)
+
+    def read(self, size: int) -> bytes:
+        """The next so many bytes."""
+        piece = self._data[self._sent : self._sent + size]
+        self._sent += len(piece)
+        return bytes(piece)
+
+    def seek(self, offset: int, _: int) -> int:
+        """Go back to an offset."""
+        self._sent = offset
+        return 0
