@@ -106,7 +106,7 @@ def test_what_may_go_well_another_time_is_retryable_with_its_attempts(run, store
     def busy(*_):
         raise ThrottledError("slow down")
 
-    monkeypatch.setattr(store.store, "_read", busy)
+    monkeypatch.setattr(store.store, "_download", busy)
     monkeypatch.setattr("file_dataset.adapters.clock.SystemClock.sleep", lambda *_: None)
     result = run(table("pandas", columns_of("good")))
     assert result.failures["error"].tolist() == ["ThrottledError"] * 2
