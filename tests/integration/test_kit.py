@@ -78,14 +78,17 @@ def s3_on_rclone(request, *, engine, over=""):
 
 def on_server(server, *, engine, around=lambda store: store):
     """A store on a server by an engine, which is not to be another one for whatever reason."""
-    # The latest are enough, and each has a client of some megabytes.
-    made: deque[Any] = deque(maxlen=8)
+    # The first, and of those that take part for a moment the latest: each has a client of its own.
+    first: list[Any] = []
+    latest: deque[Any] = deque(maxlen=8)
 
     def make():
-        made.append(server.store(engine=engine))
-        return around(made[-1])
+        store = server.store(engine=engine)
+        (latest if first else first).append(store)
+        return around(store)
 
     def check():
+        made = [*first, *latest]
         used = [store.options._client.made[1] for store in made if store.options._client.made]
         assert {connected.engines.serving for connected in used} == {SERVING[engine]}
         carriers = [connected.engines._made for connected in used]
