@@ -1,38 +1,44 @@
 """A table of file URLs in, a function of local files, a table of file URLs out."""
 
-from file_dataset.api._wiring import LocalStore, MemoryStore, mount, register_store
-from file_dataset.api.dataset import FileDataset
-from file_dataset.api.objects import copy
-from file_dataset.api.options import Options
-from file_dataset.api.pipeline import Pipeline
-from file_dataset.api.reader import reader
-from file_dataset.api.results import RunResult
-from file_dataset.api.writer import write_files
-from file_dataset.domain.errors import (
-    AllRowsFailedError,
-    AlreadyExistsError,
-    FileDatasetError,
-    IntegrityError,
-    InvalidDatasetError,
-    InvalidUrlError,
-    MissingDependencyError,
-    NoSpaceError,
-    NotFoundError,
-    PermissionDeniedError,
-    PreconditionFailedError,
-    RangeNotSatisfiableError,
-    StoreError,
-    ThrottledError,
-    TransientError,
-    UnauthenticatedError,
-    UnsupportedError,
-    UnsupportedSchemeError,
-)
-from file_dataset.domain.per_object import PerObjectStore
-from file_dataset.domain.ports import Progress
-from file_dataset.domain.rows import RowFailure, StagedRow
-from file_dataset.domain.store import Store
-from file_dataset.domain.url import Url
+import importlib
+import typing
+
+# What is imported here for type checkers is imported for users when they first use it, by the
+# table below: a program that needs a Url or an error does not wait for all the rest.
+if typing.TYPE_CHECKING:
+    from file_dataset.api._wiring import LocalStore, MemoryStore, mount, register_store
+    from file_dataset.api.dataset import FileDataset
+    from file_dataset.api.objects import copy
+    from file_dataset.api.options import Options
+    from file_dataset.api.pipeline import Pipeline
+    from file_dataset.api.reader import reader
+    from file_dataset.api.results import RunResult
+    from file_dataset.api.writer import write_files
+    from file_dataset.domain.errors import (
+        AllRowsFailedError,
+        AlreadyExistsError,
+        FileDatasetError,
+        IntegrityError,
+        InvalidDatasetError,
+        InvalidUrlError,
+        MissingDependencyError,
+        NoSpaceError,
+        NotFoundError,
+        PermissionDeniedError,
+        PreconditionFailedError,
+        RangeNotSatisfiableError,
+        StoreError,
+        ThrottledError,
+        TransientError,
+        UnauthenticatedError,
+        UnsupportedError,
+        UnsupportedSchemeError,
+    )
+    from file_dataset.domain.per_object import PerObjectStore
+    from file_dataset.domain.ports import Progress
+    from file_dataset.domain.rows import RowFailure, StagedRow
+    from file_dataset.domain.store import Store
+    from file_dataset.domain.url import Url
 
 __all__ = [
     "AllRowsFailedError",
@@ -71,3 +77,38 @@ __all__ = [
     "register_store",
     "write_files",
 ]
+
+_NAMES = {
+    "file_dataset.api._wiring": "LocalStore MemoryStore mount register_store",
+    "file_dataset.api.dataset": "FileDataset",
+    "file_dataset.api.objects": "copy",
+    "file_dataset.api.options": "Options",
+    "file_dataset.api.pipeline": "Pipeline",
+    "file_dataset.api.reader": "reader",
+    "file_dataset.api.results": "RunResult",
+    "file_dataset.api.writer": "write_files",
+    "file_dataset.domain.errors": (
+        "AllRowsFailedError AlreadyExistsError FileDatasetError IntegrityError "
+        "InvalidDatasetError InvalidUrlError MissingDependencyError NoSpaceError "
+        "NotFoundError PermissionDeniedError PreconditionFailedError "
+        "RangeNotSatisfiableError StoreError ThrottledError TransientError "
+        "UnauthenticatedError UnsupportedError UnsupportedSchemeError"
+    ),
+    "file_dataset.domain.per_object": "PerObjectStore",
+    "file_dataset.domain.ports": "Progress",
+    "file_dataset.domain.rows": "RowFailure StagedRow",
+    "file_dataset.domain.store": "Store",
+    "file_dataset.domain.url": "Url",
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

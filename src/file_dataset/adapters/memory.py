@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,7 +112,7 @@ class MemoryStore(PerObjectStore):
 
     def _prepare(self, source: Url, url: Url) -> Prepared:
         self._check_process()
-        token = uuid.uuid4().hex
+        token = os.urandom(16).hex()
         if source.is_local:
             with local_errors(source):
                 self._prepared[token] = Path(source.path).read_bytes()

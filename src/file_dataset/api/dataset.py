@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -122,7 +121,9 @@ class FileDataset:
         Returns:
             Filename to Path where the destination is local, to the URL's text elsewhere.
         """
-        row_id = str(uuid.uuid4()) if id is None else id
+        from uuid import uuid4
+
+        row_id = str(uuid4()) if id is None else id
         return write_files(files, into_path=into_path, id=row_id, options=self.options)
 
     def pipeline(

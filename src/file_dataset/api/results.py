@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import Any
 
 import attrs
@@ -56,6 +55,8 @@ class RunResult:
 
     def _repr_html_(self) -> str:
         """The figures, and the first failures, for a notebook."""
+        from html import escape
+
         stats = self.stats
         summary = (
             f"<p><b>{stats.rows}</b> rows, <b>{stats.failed}</b> failed, "
