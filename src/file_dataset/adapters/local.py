@@ -128,12 +128,20 @@ class LocalStore(PerObjectStore):
 
     def list(self, prefix: Url, /, *, recursive: bool = True) -> Iterator[ObjectInfo | Prefix]:
         """The files below a directory in the order of their names, without those half written."""
+        return self.list_starting(prefix, "", recursive=recursive)
+
+    def list_starting(
+        self, prefix: Url, start: str, /, *, recursive: bool = True
+    ) -> Iterator[ObjectInfo | Prefix]:
+        """As ``list``; directories whose name begins otherwise are not entered."""
         with local_errors(prefix):
             try:
                 entries = sorted(os.scandir(prefix.path), key=lambda entry: entry.name)
             except (FileNotFoundError, NotADirectoryError):
                 return
         for entry in entries:
+            if not entry.name.startswith(start):
+                continue
             url = prefix.joined(entry.name)
             if entry.is_dir(follow_symlinks=False):
                 yield from self._list_directory(url, recursive=recursive)

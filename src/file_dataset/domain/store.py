@@ -23,6 +23,7 @@ from file_dataset.domain.requests import (
     Upload,
     Write,
 )
+from file_dataset.domain.threads import closing
 from file_dataset.domain.url import Url
 
 T = TypeVar("T")
@@ -50,7 +51,8 @@ class Store(ABC):
     9. A span past the end is clipped; one that starts past the end gives
        RangeNotSatisfiableError; empty objects work.
     10. ``list(p)`` is segment-wise (``a`` never matches ``ab/``); a missing prefix is empty;
-        directory markers are no files.
+        directory markers are no files. ``list_starting(p, s)`` gives those of ``list(p)`` whose
+        first segment below ``p`` begins with ``s``.
     11. ``stat().size == len(read())``, and ``list`` agrees with both.
     12. Keys are opaque: spaces, ``#``, ``?``, ``%``, ``+``, unicode and ``//`` round-trip, or
         give InvalidUrlError. Never another object.
@@ -78,6 +80,16 @@ class Store(ABC):
     @abstractmethod
     def list(self, prefix: Url, /, *, recursive: bool = True) -> Iterator[ObjectInfo | Prefix]:
         """The objects below a prefix; with ``recursive=False`` its direct children only."""
+
+    def list_starting(
+        self, prefix: Url, start: str, /, *, recursive: bool = True
+    ) -> Iterator[ObjectInfo | Prefix]:
+        """What is below a prefix and goes on with a text, in which there is no slash.
+
+        A store whose server can be told the text overrides this, which picks from ``list``.
+        """
+        with closing(self.list(prefix, recursive=recursive)) as found:
+            yield from (each for each in found if each.url.key.startswith(prefix.stem + start))
 
     def close(self) -> None:  # noqa: B027 - most stores hold nothing that needs closing
         """Let go of connections; a store that is used again makes new ones."""

@@ -62,8 +62,11 @@ def listing_is_by_segments(kit: Kit) -> None:
         prefixes |= {below(top, "/".join(segments[:n])) for n in range(1, len(segments) + 1)}
     for prefix in prefixes:
         for spelled in _spellings(prefix):
-            _expect_listed(kit, spelled, objects, recursive=True)
-            _expect_listed(kit, spelled, objects, recursive=False)
+            for recursive in (True, False):
+                _expect_listed(kit, spelled, objects, recursive=recursive)
+    for start in ("a", "a.", "ab", "e", "none", "x y#?%"):
+        for recursive in (True, False):
+            _expect_picked(kit, top, start, recursive=recursive)
 
 
 def _spellings(prefix: Url) -> Iterable[Url]:
@@ -86,6 +89,22 @@ def _expect_listed(kit: Kit, prefix: Url, objects: Mapping[Url, bytes], *, recur
     kit.expect(
         seen == expected,
         did=f"list({prefix}, recursive={recursive})",
+        expected=_names(expected),
+        seen=_names(seen),
+    )
+
+
+def _expect_picked(kit: Kit, prefix: Url, start: str, *, recursive: bool) -> None:
+    found = kit.store.list_starting(prefix, start, recursive=recursive)
+    seen = {(type(item), item.url) for item in found}
+    expected = {
+        (type(item), item.url)
+        for item in kit.listed(prefix, recursive=recursive)
+        if item.url.key.startswith(prefix.stem + start)
+    }
+    kit.expect(
+        seen == expected,
+        did=f"list_starting({prefix}, {start!r}, recursive={recursive})",
         expected=_names(expected),
         seen=_names(seen),
     )

@@ -212,6 +212,22 @@ def test_directories_without_files_are_not_listed(root):
     assert list(STORE.list(root, recursive=False)) == [Prefix(root.joined("empty"))]
 
 
+def test_directories_that_begin_otherwise_are_not_entered(root, monkeypatch):
+    for name in ("ab/1", "a/2", "b/3"):
+        STORE.write(root.joined(name), b"")
+    entered: list[str] = []
+    scandir = os.scandir
+
+    def noted(path):
+        entered.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", noted)
+    found = [info.url.key.removeprefix(root.stem) for info in STORE.list_starting(root, "a")]
+    assert found == ["a/2", "ab/1"]
+    assert entered == [root.path, root.joined("a").path, root.joined("ab").path]
+
+
 def test_a_file_that_goes_away_while_it_is_listed_is_left_out(root):
     for name in ("a", "b", "c", "d/e"):
         STORE.write(root.joined(name), b"data")

@@ -515,6 +515,12 @@ class ListsADirectoryForEachFile(MemoryStore):
             yield from [item] * (2 if isinstance(item, Prefix) else 1)
 
 
+class PicksWhatContainsTheText(MemoryStore):
+    def list_starting(self, prefix, start, /, *, recursive=True):
+        found = self.list(prefix, recursive=recursive)
+        return (item for item in found if start in item.url.key)
+
+
 # Law 11: sizes agree.
 
 
@@ -858,6 +864,7 @@ BROKEN: dict[int, list[type[MemoryStore] | type[LocalStore]]] = {
         FailsToListWhatIsMissing,
         ListsDirectoriesAsFiles,
         ListsADirectoryForEachFile,
+        PicksWhatContainsTheText,
     ],
     11: [ShowsWrongSizes, ListsWrongSizes, ListsOtherTags],
     12: [

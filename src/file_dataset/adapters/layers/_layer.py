@@ -40,6 +40,12 @@ class Layer(Store):
         """What the store inside lists."""
         return self.store.list(prefix, recursive=recursive)
 
+    def list_starting(
+        self, prefix: Url, start: str, /, *, recursive: bool = True
+    ) -> Iterator[ObjectInfo | Prefix]:
+        """What the store inside lists."""
+        return self.store.list_starting(prefix, start, recursive=recursive)
+
     def close(self) -> None:
         """Let the store inside let go of its connections."""
         self.store.close()

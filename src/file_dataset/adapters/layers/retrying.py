@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import attrs
 from attrs.validators import ge, gt, instance_of
@@ -20,6 +20,8 @@ from file_dataset.domain.threads import closing
 from file_dataset.domain.url import Url
 
 T = TypeVar("T")
+
+_Listed: TypeAlias = ObjectInfo | Prefix
 
 
 def _uniform() -> float:
@@ -82,10 +84,19 @@ class Retrying(Layer):
 
     def list(self, prefix: Url, /, *, recursive: bool = True) -> Iterator[ObjectInfo | Prefix]:
         """What the store inside lists, from the first attempt that gives an item or ends well."""
+        return self._listed(lambda: self.store.list(prefix, recursive=recursive))
+
+    def list_starting(
+        self, prefix: Url, start: str, /, *, recursive: bool = True
+    ) -> Iterator[ObjectInfo | Prefix]:
+        """What the store inside lists, as ``list``."""
+        return self._listed(lambda: self.store.list_starting(prefix, start, recursive=recursive))
+
+    def _listed(self, ask: Callable[[], Iterator[_Listed]]) -> Iterator[_Listed]:
         tried = 0
         for attempt in range(1, self.attempts + 1):
             try:
-                found = self.store.list(prefix, recursive=recursive)
+                found = ask()
                 first = next(found, None)
             except StoreError as error:
                 tried += error.attempts

@@ -135,6 +135,16 @@ class Routed(Store):
         """
         return self._serving(prefix).list(prefix, recursive=recursive)
 
+    def list_starting(
+        self, prefix: Url, start: str, /, *, recursive: bool = True
+    ) -> Iterator[ObjectInfo | Prefix]:
+        """What the store that serves the prefix lists.
+
+        Raises:
+            UnsupportedSchemeError: If no store serves it.
+        """
+        return self._serving(prefix).list_starting(prefix, start, recursive=recursive)
+
     def close(self) -> None:
         """Let all stores that are known so far let go of their connections."""
         with contextlib.ExitStack() as stack:

@@ -205,17 +205,25 @@ class ByBoto3(PerObjectStore):
 
     def list(self, prefix: Url, /, *, recursive: bool = True) -> Iterator[ObjectInfo | Prefix]:
         """The objects below a prefix, page by page; the slash that ends a directory is no file."""
-        for page in self._pages(prefix, "" if recursive else "/"):
+        return self.list_starting(prefix, "", recursive=recursive)
+
+    def list_starting(
+        self, prefix: Url, start: str, /, *, recursive: bool = True
+    ) -> Iterator[ObjectInfo | Prefix]:
+        """As ``list``; the server is told what the keys go on with."""
+        for page in self._pages(prefix, "" if recursive else "/", start=start):
             for common in page.prefixes:
                 yield Prefix(prefix.child(common[len(prefix.stem) : -1]))
             yield from page.objects
 
-    def _pages(self, prefix: Url, delimiter: str, *, after: str = "") -> Iterator[Page]:
+    def _pages(
+        self, prefix: Url, delimiter: str, *, start: str = "", after: str = ""
+    ) -> Iterator[Page]:
         with self._calling(prefix, operation="List") as client:
             pages = iter(
                 client.get_paginator("list_objects_v2").paginate(
                     Bucket=prefix.authority,
-                    Prefix=prefix.stem,
+                    Prefix=prefix.stem + start,
                     Delimiter=delimiter,
                     StartAfter=after,
                 )

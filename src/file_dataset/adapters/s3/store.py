@@ -91,12 +91,14 @@ class S3Store(ByBoto3):
             return iter([Carried(index, copy.copy(error)) for index in range(len(requests))])
         return iter(()) if carrier is None else carrier.run(requests, self._transfer)
 
-    def _pages(self, prefix: Url, delimiter: str, *, after: str = "") -> Iterator[Page]:
+    def _pages(
+        self, prefix: Url, delimiter: str, *, start: str = "", after: str = ""
+    ) -> Iterator[Page]:
         with self._calling(prefix, operation="List"):
             carrier = self.options.carrier
         if carrier is not None:
             try:
-                for page in carrier.pages(prefix, delimiter, after=after):
+                for page in carrier.pages(prefix, delimiter, start=start, after=after):
                     # Where boto3 takes over, it goes on after the last that was given.
                     keys = [each.url.key for each in page.objects]
                     after = max([after, *keys, *(common + _LAST for common in page.prefixes)])
@@ -105,7 +107,7 @@ class S3Store(ByBoto3):
                 pass
             else:
                 return
-        yield from super()._pages(prefix, delimiter, after=after)
+        yield from super()._pages(prefix, delimiter, start=start, after=after)
 
     def _overwrite(self, path: Path, size: int, url: Url) -> None:
         transfer, carrier = self._transfer, self.options.carrier

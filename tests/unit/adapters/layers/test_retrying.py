@@ -242,6 +242,12 @@ def test_a_listing_is_tried_again_before_its_first_item():
     assert [item.url for item in store.list(key("nothing"))] == []
 
 
+def test_a_listing_of_what_begins_with_a_text_is_tried_again():
+    store = retrying(Listing(failures=1, after=0))
+    assert [item.url.key for item in store.list_starting(key(""), "b")] == ["b"]
+    assert store.clock.pauses == [0.1]
+
+
 def test_a_listing_that_has_begun_is_not_begun_again():
     inside = Listing(failures=1, after=1)
     found = retrying(inside).list(key(""))

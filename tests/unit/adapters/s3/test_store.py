@@ -605,6 +605,18 @@ class TestLists:
         }
         assert len(list(store.list(Url("s3", "bucket", "")))) == 6
 
+    def test_the_server_is_told_what_keys_go_on_with(self, store):
+        for key in ("d/a1", "d/a2/b", "d/b", "a3"):
+            store.write(named(key), b"")
+        asked = []
+        store.options.client.meta.events.register_first(
+            "before-send.s3.ListObjectsV2", lambda request, **_: asked.append(request.url)
+        )
+        deep = [item.url.key for item in store.list_starting(named("d"), "a")]
+        shallow = [item.url.key for item in store.list_starting(named("d"), "a", recursive=False)]
+        assert (deep, sorted(shallow)) == (["d/a1", "d/a2/b"], ["d/a1", "d/a2"])
+        assert ["prefix=d%2Fa&" in f"{url}&" for url in asked] == [True, True]
+
     def test_directory_markers_are_no_files(self, store):
         for key in ("a/", "a/b/", "a/b/c"):
             store.options.client.put_object(Bucket="bucket", Key=key, Body=b"")

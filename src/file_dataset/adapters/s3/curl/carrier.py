@@ -97,12 +97,15 @@ class Carrier:
                 else:
                     yield carried
 
-    def pages(self, prefix: Url, delimiter: str, *, after: str) -> Iterator[Page]:
+    def pages(
+        self, prefix: Url, delimiter: str, *, start: str = "", after: str = ""
+    ) -> Iterator[Page]:
         """The pages of a listing.
 
         Args:
             prefix: What is listed.
             delimiter: What ends the names of the direct children, or nothing for all objects.
+            start: What the keys go on with below the prefix.
             after: Begin after this key.
 
         Raises:
@@ -110,15 +113,15 @@ class Carrier:
             Declined: If boto3 has to do it, or go on with it.
         """
         token = ""
+        list_page = partial(ListPage, prefix, delimiter=delimiter, start=start, after=after)
         while True:
-            page, token = self._page(prefix, delimiter, token, after)
+            page, token = self._page(prefix, partial(list_page, token=token))
             yield page
             if not token:
                 return
 
-    def _page(self, prefix: Url, delimiter: str, token: str, after: str) -> tuple[Page, str]:
-        place = self._known_place(prefix.authority)
-        make = partial(ListPage, prefix, place, delimiter=delimiter, token=token, after=after)
+    def _page(self, prefix: Url, list_page: Callable[..., ListPage]) -> tuple[Page, str]:
+        make = partial(list_page, place=self._known_place(prefix.authority))
         with closing(self._engine.run(iter([(0, make)]), Streams(0))) as results:
             (carried,) = results
         value = carried.value

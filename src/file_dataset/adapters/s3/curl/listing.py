@@ -35,6 +35,7 @@ class ListPage(Task):
         prefix: The prefix.
         place: How its bucket is addressed.
         delimiter: What ends the names of the direct children, or nothing for all objects.
+        start: What the keys go on with below the prefix.
         token: What the page before said of this one.
         after: Begin after this key.
     """
@@ -42,7 +43,14 @@ class ListPage(Task):
     operation = "ListObjectsV2"
 
     def __init__(
-        self, prefix: Url, place: Place, *, delimiter: str, token: str = "", after: str = ""
+        self,
+        prefix: Url,
+        place: Place,
+        *,
+        delimiter: str,
+        start: str = "",
+        token: str = "",
+        after: str = "",
     ) -> None:
         super().__init__(prefix, place)
         # Of a bucket itself only the place tells how it is addressed.
@@ -52,7 +60,7 @@ class ListPage(Task):
             "delimiter": delimiter,
             "encoding-type": "url",
             "list-type": "2",
-            "prefix": prefix.stem,
+            "prefix": prefix.stem + start,
             "start-after": after,
         }
         self._query = "&".join(

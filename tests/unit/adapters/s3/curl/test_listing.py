@@ -113,6 +113,8 @@ def test_the_request_is_quoted_sorted_and_says_only_what_is_asked():
         "continuation-token=x%2Fy%3D&delimiter=%2F&encoding-type=url&list-type=2"
         "&prefix=a%20b%2F&start-after=a%26b"
     )
+    starting = ListPage(Url("s3", "bucket", "a"), PLACE, delimiter="", start="b c")
+    assert starting.begin().query == "encoding-type=url&list-type=2&prefix=a%2Fb%20c"
     whole = ListPage(Url("s3", "bucket", ""), PLACE, delimiter="")
     assert whole.begin().query == "encoding-type=url&list-type=2"
     assert (whole.place.path, whole.key) == ("/bucket/", "")
