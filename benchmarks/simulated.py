@@ -36,9 +36,10 @@ class Simulated(PerObjectStore):
     def _write(self, url: Url, data: object, mode: WriteMode) -> None:
         pass
 
-    def _download(self, url: Url, path: Path) -> None:
+    def _download(self, url: Url, path: Path) -> ObjectInfo:
         time.sleep(self._seconds)
         path.write_bytes(_BODY)
+        return ObjectInfo(url, len(_BODY), "etag")
 
     def _upload(self, path: Path, url: Url, mode: WriteMode) -> None:
         time.sleep(self._seconds)

@@ -20,7 +20,7 @@ from file_dataset.domain.errors import (
     ThrottledError,
     TransientError,
 )
-from file_dataset.domain.objects import Span
+from file_dataset.domain.objects import ObjectInfo, Span
 from file_dataset.domain.outcomes import Done
 from file_dataset.domain.requests import Download, Read, Upload
 from file_dataset.domain.url import Url
@@ -165,8 +165,10 @@ class TestLargeObjects:
 
     def test_they_arrive_whole(self, engine, tmp_path):
         with fault_server(object_of(LARGE)) as (server, asked):
-            store_on(server, engine, transfer_config=PARTS).download(URL, tmp_path / "file")
+            store = store_on(server, engine, transfer_config=PARTS)
+            info = store.download(URL, tmp_path / "file")
             assert len(asked) > 1
+        assert info == ObjectInfo(URL, len(LARGE), "1")
         assert (tmp_path / "file").read_bytes() == LARGE
 
     @pytest.mark.parametrize("then", ["close", "reset"])

@@ -80,11 +80,12 @@ class LocalStore(PerObjectStore):
         with _placed(url, mode) as temporary:
             temporary.write_bytes(data)
 
-    def _download(self, url: Url, path: Path) -> None:
+    def _download(self, url: Url, path: Path) -> ObjectInfo:
         with local_errors(url):
-            _regular(url)
+            found = _info(url, _regular(url))
         with local_errors(Url.local(path)), replacing(path) as temporary:
             _copy_file(url, temporary)
+        return found
 
     def _upload(self, path: Path, url: Url, mode: WriteMode) -> None:
         self._copy(Url.local(path), url, mode)

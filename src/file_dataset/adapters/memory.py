@@ -19,7 +19,7 @@ from file_dataset.domain.errors import (
     RangeNotSatisfiableError,
     UnsupportedError,
 )
-from file_dataset.domain.files import local_errors
+from file_dataset.domain.files import local_errors, write_whole
 from file_dataset.domain.objects import (
     CREATE,
     IfMatch,
@@ -93,6 +93,12 @@ class MemoryStore(PerObjectStore):
                 f"{url}: byte {span.start} is past the end ({len(data)} bytes)", url=url
             )
         return data[span.start : span.stop]
+
+    def _download(self, url: Url, path: Path) -> ObjectInfo:
+        found = self._find(url)
+        with local_errors(Url.local(path)):
+            write_whole(path, found.data)
+        return _info(url, found)
 
     def _write(self, url: Url, data: Data, mode: WriteMode) -> None:
         self._check_process()

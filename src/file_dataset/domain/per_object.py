@@ -57,8 +57,9 @@ class PerObjectStore(Store):
 
     Write ``_stat``, ``_read``, ``_write``, ``_delete`` and ``list``, and downloads, uploads and
     copies work too, by way of memory; override ``_download``, ``_upload`` and ``_copy`` where the
-    store can do better. ``verbs`` is what was written. Each method raises a StoreError for what
-    went wrong; whatever else it raises is a bug and stops the batch.
+    store can do better, such as tell the etag of what it downloaded. ``verbs`` is what was written.
+    Each method raises a StoreError for what went wrong; whatever else it raises is a bug and stops
+    the batch.
     """
 
     workers: int = 16
@@ -112,10 +113,11 @@ class PerObjectStore(Store):
     def _delete(self, url: Url) -> None:
         raise NotImplementedError
 
-    def _download(self, url: Url, path: Path) -> None:
+    def _download(self, url: Url, path: Path) -> ObjectInfo:
         data = self._read(url, None)
         with local_errors(Url.local(path)), replacing(path) as temporary:
             temporary.write_bytes(data)
+        return ObjectInfo(url, len(data))
 
     def _upload(self, path: Path, url: Url, mode: WriteMode) -> None:
         with local_errors(Url.local(path)):

@@ -98,8 +98,12 @@ class Write(_Writing):
 
 
 @attrs.frozen
-class Download(Request[None]):
-    """Put an object's bytes at a local path, whose directory is there; a whole file or none."""
+class Download(Request[ObjectInfo]):
+    """Put an object's bytes at a local path, whose directory is there; a whole file or none.
+
+    It gives what was downloaded: the size that the file has, and the etag of that version where
+    the store tells one. When it was written is told where that costs nothing.
+    """
 
     url: Url = attrs.field(validator=_names_an_object)
     path: Path = attrs.field(converter=_as_path)

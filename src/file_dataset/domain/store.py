@@ -53,7 +53,7 @@ class Store(ABC):
     10. ``list(p)`` is segment-wise (``a`` never matches ``ab/``); a missing prefix is empty;
         directory markers are no files. ``list_starting(p, s)`` gives those of ``list(p)`` whose
         first segment below ``p`` begins with ``s``.
-    11. ``stat().size == len(read())``, and ``list`` agrees with both.
+    11. ``stat().size == len(read())``, and ``list`` and ``download`` agree with both.
     12. Keys are opaque: spaces, ``#``, ``?``, ``%``, ``+``, unicode and ``//`` round-trip, or
         give InvalidUrlError. Never another object.
     13. A verb outside ``verbs`` yields UnsupportedError.
@@ -130,9 +130,9 @@ class Store(ABC):
         """Make an object of bytes."""
         self.do(Write(url, data, mode))
 
-    def download(self, url: Url, path: str | PathLike[str]) -> None:
-        """Put an object's bytes at a local path."""
-        self.do(Download(url, Path(path)))
+    def download(self, url: Url, path: str | PathLike[str]) -> ObjectInfo:
+        """Put an object's bytes at a local path; gives what was downloaded."""
+        return self.do(Download(url, Path(path)))
 
     def upload(self, path: str | PathLike[str], url: Url, *, mode: WriteMode = OVERWRITE) -> None:
         """Make an object of a local file."""

@@ -70,10 +70,10 @@ class Model:
             if isinstance(request, Read):
                 span = request.span or Span(0)
                 expected = data[span.start : span.stop]
-            elif isinstance(request, Download):
-                value, expected = request.path.read_bytes(), data
             elif isinstance(value, ObjectInfo):
                 value, expected = (value.url, value.size), (request.url, len(data))
+                if isinstance(request, Download):
+                    value, expected = (*value, request.path.read_bytes()), (*expected, data)
             expect(value == expected, did=request, expected=expected, seen=value)
 
     def settle_made(

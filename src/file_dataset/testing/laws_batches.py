@@ -73,8 +73,10 @@ def _expect_own_value(
     elif isinstance(request, Stat):
         seen = value.url if isinstance(value, ObjectInfo) else value
         expected = request.url
-    elif isinstance(request, Download) and value is None:
-        seen, expected = request.path.read_bytes(), objects[request.url]
+    elif isinstance(request, Download):
+        told = value.url if isinstance(value, ObjectInfo) else value
+        seen = told, request.path.read_bytes()
+        expected = request.url, objects[request.url]
     kit.expect(seen == expected, did=f"{request} in a batch", expected=expected, seen=seen)
 
 
@@ -100,12 +102,9 @@ def failures_stay_inside(kit: Kit) -> None:
         if request in requests:
             _expect_told(kit, request, outcome)
         else:
-            kit.expect(
-                isinstance(outcome, Done) and outcome.value in (data, None),
-                did=f"{request} in a batch with failures",
-                expected=data,
-                seen=outcome,
-            )
+            seen = kit.looked(request, outcome)
+            did = f"{request} in a batch with failures"
+            kit.expect(seen == data, did=did, expected=data, seen=seen)
     if kit.can(Abort):
         kit.run([Abort(Prepared(good.joined("prepared"), "a token of no one"))])
     kit.expect_objects(good, {}, did="a batch of what cannot be done")

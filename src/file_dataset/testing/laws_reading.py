@@ -11,7 +11,7 @@ from file_dataset.domain.errors import (
 )
 from file_dataset.domain.objects import ObjectInfo, Prefix, Span
 from file_dataset.domain.outcomes import Failed
-from file_dataset.domain.requests import Delete, Read, Stat
+from file_dataset.domain.requests import Delete, Download, Read, Stat
 from file_dataset.domain.url import Url
 from file_dataset.testing._keys import below, parent
 from file_dataset.testing._kit import Kit, body
@@ -124,7 +124,7 @@ def _refuses_to_list(kit: Kit) -> None:
 
 
 def sizes_agree(kit: Kit) -> None:
-    """Law 11: stat, read and list say the same of an object, also after it has changed."""
+    """Law 11: stat, read, list and download agree on an object, also after it has changed."""
     objects = dict(kit.given(0, 1, 1000, 100_000))
     _expect_sizes(kit, objects)
     if kit.writable:
@@ -155,8 +155,20 @@ def _expect_sizes(kit: Kit, objects: Mapping[Url, bytes]) -> None:
         infos = {f"list below {url}": listed[url]} if kit.lists else {}
         if kit.can(Stat):
             infos[f"Stat({url})"] = kit.do(Stat(url))
+        if kit.can(Download):
+            infos[f"Download({url})"] = _downloaded(kit, url, data)
         for did, info in infos.items():
-            size = info.size if isinstance(info, ObjectInfo) else None
-            kit.expect(size == len(data), did=did, expected=f"size {len(data)}", seen=info)
+            seen = (info.url, info.size) if isinstance(info, ObjectInfo) else None
+            expected = f"an ObjectInfo of {url} with size {len(data)}"
+            kit.expect(seen == (url, len(data)), did=did, expected=expected, seen=info)
         tags = {info.etag for info in infos.values() if isinstance(info, ObjectInfo)} - {None}
         kit.expect(len(tags) < 2, did=" and ".join(infos), expected="one etag", seen=tags)
+
+
+def _downloaded(kit: Kit, url: Url, data: bytes) -> ObjectInfo:
+    """What a store says of an object that it downloads, whose bytes are these."""
+    request = Download(url, kit.unused_path())
+    info = kit.do(request)
+    seen = request.path.read_bytes()
+    kit.expect(seen == data, did=request, expected=data, seen=seen)
+    return info

@@ -64,7 +64,7 @@ class Scripted(Store):
 )
 def test_asking_for_one_thing_is_a_batch_of_one(ask, request_):
     store = Scripted("answer")
-    returns = isinstance(request_, Stat | Read)
+    returns = isinstance(request_, Stat | Read | Download)
     assert ask(store) == ("answer" if returns else None)
     assert store.asked == [[request_]]
     error = NotFoundError("not found")

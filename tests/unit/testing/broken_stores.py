@@ -63,6 +63,11 @@ class AnswersWhatNobodyAsked(MemoryStore):
             yield Done(0, None)
 
 
+class TellsNothingOfDownloads(MemoryStore):
+    def _download(self, url, path):
+        super()._download(url, path)
+
+
 class AnswersWithBareValues(MemoryStore):
     def run(self, requests, /):
         for outcome in super().run(requests):
@@ -190,21 +195,23 @@ class DownloadsInPieces(LocalStore):
         data = self._read(url, None)
         with local_errors(url):
             write_in_pieces(path, data)
+        return self._stat(url)
 
 
 class LeavesAnEmptyFile(LocalStore):
     def _download(self, url, path):
         if path.parent.is_dir() and not path.exists():
             path.touch()
-        super()._download(url, path)
+        return super()._download(url, path)
 
 
 class LeavesATemporaryFile(MemoryStore):
     def _download(self, url, path):
         if path.parent.is_dir():
             path.with_suffix(".part").touch()
-        super()._download(url, path)
+        found = super()._download(url, path)
         path.with_suffix(".part").unlink()
+        return found
 
 
 class EmptiesBeforeItUploads(MemoryStore):
@@ -251,7 +258,7 @@ class DeletesTheOldFile(MemoryStore):
     def _download(self, url, path):
         if url not in self._objects:
             path.unlink(missing_ok=True)
-        super()._download(url, path)
+        return super()._download(url, path)
 
 
 class CompletesBesideWhatIsThere(MemoryStore):
@@ -542,6 +549,17 @@ class ListsOtherTags(MemoryStore):
             yield attrs.evolve(item, etag="tag") if isinstance(item, ObjectInfo) else item
 
 
+class TellsDownloadsOfOtherSizes(MemoryStore):
+    def _download(self, url, path):
+        info = super()._download(url, path)
+        return attrs.evolve(info, size=info.size + 1)
+
+
+class TellsDownloadsOfOtherVersions(MemoryStore):
+    def _download(self, url, path):
+        return attrs.evolve(super()._download(url, path), etag="tag")
+
+
 # Law 12: keys are opaque.
 
 
@@ -801,6 +819,7 @@ BROKEN: dict[int, list[type[MemoryStore] | type[LocalStore]]] = {
         AnswersOnlyOnceWhatIsAskedTwice,
         MixesUpIndexes,
         AnswersWhatNobodyAsked,
+        TellsNothingOfDownloads,
         AnswersWithBareValues,
     ],
     2: [
@@ -866,7 +885,13 @@ BROKEN: dict[int, list[type[MemoryStore] | type[LocalStore]]] = {
         ListsADirectoryForEachFile,
         PicksWhatContainsTheText,
     ],
-    11: [ShowsWrongSizes, ListsWrongSizes, ListsOtherTags],
+    11: [
+        ShowsWrongSizes,
+        ListsWrongSizes,
+        ListsOtherTags,
+        TellsDownloadsOfOtherSizes,
+        TellsDownloadsOfOtherVersions,
+    ],
     12: [
         DecodesKeys,
         CollapsesSlashes,

@@ -52,7 +52,7 @@ class CompletesWithOldBytes(MemoryStore):
 class KeepsATemporaryFile(MemoryStore):
     def _download(self, url, path):
         path.with_name(".part").touch()
-        super()._download(url, path)
+        return super()._download(url, path)
 
 
 FOUND = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import functools
 import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,12 +14,12 @@ import attrs
 from file_dataset.adapters.s3.calls import Call
 from file_dataset.adapters.s3.client import retries_itself
 from file_dataset.adapters.s3.errors import s3_errors
+from file_dataset.adapters.s3.fetched import Fetched
 from file_dataset.adapters.s3.meanings import ConflictError
 from file_dataset.adapters.s3.options import S3Options
 from file_dataset.adapters.s3.ranges import RangeIgnoredError
 from file_dataset.adapters.s3.values import (
     Page,
-    Received,
     condition,
     copied,
     cut,
@@ -112,27 +111,27 @@ class ByBoto3(PerObjectStore):
             data = answer["Body"].read()
         return data if answer.get("ContentRange") else cut(data, url, span)
 
-    def _download(self, url: Url, path: Path) -> None:
+    def _download(self, url: Url, path: Path) -> ObjectInfo:
         with (
             local_errors(Url.local(path)),
             replacing(path) as temporary,
             open(temporary, "wb") as file,
         ):
-            self._fetch(url, file)
+            return self._fetch(url, file)
 
-    def _fetch(self, url: Url, file: IO[Any]) -> None:
-        """Write an object into a file, from its beginning."""
+    def _fetch(self, url: Url, file: IO[Any]) -> ObjectInfo:
+        """Write an object into a file, from its beginning; gives what it was."""
         with self._calling(url) as client:
-            transfer, received = self._transfer, Received()
-            fetch = functools.partial(client.download_fileobj, url.authority, url.key, file)
+            transfer, fetched = self._transfer, Fetched(client)
             try:
-                fetch(Config=transfer, Callback=received)
+                fetched.into(file, url, transfer)
             except RangeIgnoredError:
-                transfer.multipart_chunksize, received = _EVERYTHING, Received()
-                fetch(Config=transfer, Callback=received)
-        if received.took_back:
+                transfer.multipart_chunksize, fetched = _EVERYTHING, Fetched(client)
+                fetched.into(file, url, transfer)
+        if fetched.took_back:
             # The attempt that broke off may have had more of another version than there is now.
-            file.truncate(received.total)
+            file.truncate(fetched.size)
+        return info(url, {**fetched.described, "ContentLength": fetched.size})
 
     def _write(self, url: Url, data: Data, mode: WriteMode) -> None:
         body = io.BytesIO(data)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
 from collections.abc import Mapping
 from datetime import UTC
 from pathlib import Path
@@ -76,21 +75,6 @@ def info(url: Url, described: Mapping[str, Any]) -> ObjectInfo:
         None if etag is None else etag.strip('"'),
         None if modified is None else modified.astimezone(UTC),
     )
-
-
-class Received:
-    """Counts the bytes of a download; s3transfer takes back those of an attempt that failed."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self.took_back = False
-        self._lock = threading.Lock()
-
-    def __call__(self, count: int) -> None:
-        """Count some more, or fewer."""
-        with self._lock:
-            self.total += count
-            self.took_back |= count < 0
 
 
 def cut(data: bytes, url: Url, span: Span) -> bytes:

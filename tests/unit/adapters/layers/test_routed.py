@@ -468,7 +468,7 @@ def test_downloads_to_a_place_are_one_batch_and_keep_nothing_half(tmp_path):
             if url.key == "bad":
                 path.write_bytes(b"ha")
                 raise TransientError("reset")
-            super()._download(url, path)
+            return super()._download(url, path)
 
     places = Places(tmp_path, m=Half())
     places.m.write(places.url("m", "good"), b"good")
@@ -548,7 +548,7 @@ def test_who_fails_does_not_take_the_directory_from_who_is_at_work(tmp_path):
         def _download(self, url, path):
             at_work.set()
             assert failed.wait(LONG)
-            super()._download(url, path)
+            return super()._download(url, path)
 
     places = Places(tmp_path, m=Slow())
     places.m.write(places.url("m", "a"), b"a")
@@ -560,7 +560,7 @@ def test_who_fails_does_not_take_the_directory_from_who_is_at_work(tmp_path):
         def _download(self, url, path):
             copying.start()
             assert at_work.wait(LONG)
-            super()._download(url, path)
+            return super()._download(url, path)
 
     another = Routed({Url("n", "", ""): Beside()}, create)
     with pytest.raises(NotFoundError):

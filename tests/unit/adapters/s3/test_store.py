@@ -92,7 +92,7 @@ class TestVerbs:
     def test_files_go_up_and_down(self, store, url, tmp_path):
         (tmp_path / "up").write_bytes(b"some bytes")
         store.upload(tmp_path / "up", url)
-        store.download(url, tmp_path / "down")
+        assert store.download(url, tmp_path / "down") == store.stat(url)
         assert (tmp_path / "down").read_bytes() == b"some bytes"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["down", "up"]
 

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
+from file_dataset.domain.objects import ObjectInfo
+from file_dataset.domain.url import Url
+
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
@@ -17,9 +20,9 @@ _MONTHS = {
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1
     )
 }
-_describing = re.compile(
-    r"^(content-length|etag|last-modified):[ \t]*(.*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
-).findall
+_DESCRIBING = {
+    name.encode(): name for name in ("content-length", "content-range", "etag", "last-modified")
+}
 _said = re.compile(r"<(Code|Message|Region|Endpoint|BucketName)>([^<]*)</\1>").findall
 
 
@@ -37,10 +40,40 @@ def headers(lines: Iterable[bytes]) -> dict[str, str]:
 
 
 def described(lines: Iterable[bytes]) -> dict[str, str]:
-    """As headers(), of those that describe an object, in a third of the time."""
-    text = b"".join(lines).decode("latin-1")
-    last = max(0, text.rfind("\nHTTP/"))
-    return {name.lower(): value for name, value in _describing(text, last)}
+    """As headers(), of those that describe an object, in half of the time."""
+    found: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        if known := _DESCRIBING.get(name.lower()):
+            found[known] = value.strip().decode("latin-1")
+        elif name.startswith(b"HTTP/"):
+            found.clear()
+    return found
+
+
+def object_info(url: Url, size: int, said: Mapping[str, str]) -> ObjectInfo:
+    """An object as an answer describes it.
+
+    Args:
+        url: The object.
+        size: Its size in bytes.
+        said: The headers.
+    """
+    return ObjectInfo(url, size, _etag(said), moment(said.get("last-modified", "")))
+
+
+def version(url: Url, size: int, said: Mapping[str, str]) -> ObjectInfo:
+    """As object_info(); when it was written is only told where there is no etag.
+
+    To read the time takes as long as all the rest, and of a version the etag says more.
+    """
+    etag = _etag(said)
+    return object_info(url, size, said) if etag is None else ObjectInfo(url, size, etag)
+
+
+def _etag(said: Mapping[str, str]) -> str | None:
+    etag = said.get("etag")
+    return None if etag is None else etag.strip('"')
 
 
 def moment(text: str) -> datetime | None:

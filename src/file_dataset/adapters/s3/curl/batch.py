@@ -46,7 +46,7 @@ class Batch:
         """The task of a request. Raises Declined if it is one for boto3."""
         match request:
             case Download(url, path):
-                return self._fetch(url, AtPath(path))
+                return self._fetch(url, AtPath(url, path))
             case Read(url, None):
                 return self._fetch(url, InMemory())
             case Read(url, Span() as span):

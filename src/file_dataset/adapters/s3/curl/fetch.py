@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
 import attrs
 
 from file_dataset.adapters.s3.carried import Declined
-from file_dataset.adapters.s3.curl.answers import headers
+from file_dataset.adapters.s3.curl.answers import described
 from file_dataset.adapters.s3.curl.exchange import BREAK_OFF, Exchange
 from file_dataset.adapters.s3.curl.places import Place
 from file_dataset.adapters.s3.curl.sinks import Sink
@@ -74,6 +74,9 @@ class Fetch(Task):
         self._part_size = part
         self._in_memory = 0
         self._etag = ""
+        # What the first answer said of the object, and how long it is.
+        self._said: Mapping[str, str] = {}
+        self._size = 0
         # What nobody fetches yet, and who fetches the rest.
         self._unclaimed: deque[_Part] = deque()
         self._parts: dict[Exchange, _Part] = {}
@@ -89,9 +92,9 @@ class Fetch(Task):
         if part is None:
             if exchange.status != 200:
                 raise Declined
-            return self._sink.whole(exchange.take_said())
+            return self._sink.whole(exchange.take_said(), described(exchange.head))
         if part.stop == _UNKNOWN:
-            part.stop = part.offset
+            part.stop = self._size = part.offset
         missing = part.stop - part.offset
         truncated = f"{self.url.redacted}: truncated read: {missing} bytes are missing"
         return self.broke(exchange, TransientError(truncated)) if missing else self._go_on(exchange)
@@ -147,7 +150,7 @@ class Fetch(Task):
             self._ask_for(self._unclaimed.pop())
         elif not part.is_first:
             self._streams.give_back()
-        return NOT_YET if self._parts else self._sink.finish()
+        return NOT_YET if self._parts else self._sink.finish(self._size, self._said)
 
     # What follows is called by libcurl, which an exception would not pass through.
 
@@ -168,7 +171,7 @@ class Fetch(Task):
         """Whether an answer is a part, and no refusal. Raises Declined if it is something else."""
         if _status(exchange) not in (200, 206):
             return False
-        said = headers(exchange.head)
+        said = described(exchange.head)
         begins = sent_from(said.get("content-range", "")) or 0
         # Not every server heeds If-Match.
         if begins != part.offset or said.get("etag", self._etag) != self._etag:
@@ -183,10 +186,11 @@ class Fetch(Task):
             return None
         if _status(exchange) != 200:
             raise Declined
-        said = headers(exchange.head)
+        said = self._said = described(exchange.head)
         length, etag = said.get("content-length", ""), said.get("etag", "")
         stop = int(length) if length.isdecimal() else _UNKNOWN
         self._sink.begin()
+        self._size = stop
         part = self._parts[exchange] = _Part(0, stop, is_first=True, is_sound=True)
         # A weak etag never matches, since it does not promise the same bytes.
         if stop != _UNKNOWN and not etag.startswith("W/"):

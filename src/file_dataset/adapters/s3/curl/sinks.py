@@ -6,9 +6,12 @@ import contextlib
 import io
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 
+from file_dataset.adapters.s3.curl.answers import version
 from file_dataset.domain.files import local_errors, temporary_name, write_whole
+from file_dataset.domain.objects import ObjectInfo
 from file_dataset.domain.url import Url
 
 
@@ -20,8 +23,8 @@ class Sink(ABC):
     """
 
     @abstractmethod
-    def whole(self, data: bytes) -> object:
-        """Take all of it; gives what the request gives."""
+    def whole(self, data: bytes, said: Mapping[str, str]) -> object:
+        """Take all of it, and what the answer said of it; gives what the request gives."""
 
     @abstractmethod
     def begin(self) -> None:
@@ -32,8 +35,8 @@ class Sink(ABC):
         """Take a piece, which begins so many bytes after the object does."""
 
     @abstractmethod
-    def finish(self) -> object:
-        """Take note that all the bytes are there; gives what the request gives."""
+    def finish(self, size: int, said: Mapping[str, str]) -> object:
+        """Take note that all the bytes are there, so many; gives what the request gives."""
 
     @abstractmethod
     def drop(self) -> None:
@@ -46,7 +49,7 @@ class InMemory(Sink):
     def __init__(self) -> None:
         self._data = io.BytesIO()
 
-    def whole(self, data: bytes) -> bytes:
+    def whole(self, data: bytes, said: Mapping[str, str]) -> bytes:  # noqa: ARG002 - gives bytes
         """Take all of it."""
         return data
 
@@ -59,7 +62,7 @@ class InMemory(Sink):
         self._data.seek(offset)
         self._data.write(data)
 
-    def finish(self) -> bytes:
+    def finish(self, size: int, said: Mapping[str, str]) -> bytes:  # noqa: ARG002 - gives bytes
         """All the bytes are there."""
         # The buffer itself, as long as nobody writes to it any more.
         data = self._data.getvalue()
@@ -74,16 +77,20 @@ class InMemory(Sink):
 class AtPath(Sink):
     """An object as a file, which is there when it is whole.
 
+    It gives what it is the file of.
+
     Args:
+        url: The object.
         path: The file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, url: Url, path: Path) -> None:
+        self._url = url
         self._path = path
         self._temporary: Path | None = None
         self._file = -1
 
-    def whole(self, data: bytes) -> None:
+    def whole(self, data: bytes, said: Mapping[str, str]) -> ObjectInfo:
         """Take all of it."""
         # Most files are small: their path is not made into a Url unless something is wrong.
         try:
@@ -91,6 +98,7 @@ class AtPath(Sink):
         except OSError:
             with local_errors(Url.local(self._path)):
                 raise
+        return version(self._url, len(data), said)
 
     def begin(self) -> None:
         """Get ready for pieces."""
@@ -110,13 +118,14 @@ class AtPath(Sink):
             with local_errors(Url.local(self._path)):
                 raise
 
-    def finish(self) -> None:
+    def finish(self, size: int, said: Mapping[str, str]) -> ObjectInfo:
         """All the bytes are there."""
         assert self._temporary is not None
         with local_errors(Url.local(self._path)):
             self._close()
             os.replace(self._temporary, self._path)
         self._temporary = None
+        return version(self._url, size, said)
 
     def drop(self) -> None:
         """Take back what was begun."""

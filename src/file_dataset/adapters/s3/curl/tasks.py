@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from file_dataset.adapters.s3.carried import Declined
-from file_dataset.adapters.s3.curl.answers import described, headers, moment
+from file_dataset.adapters.s3.curl.answers import described, headers, object_info
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.places import Place
 from file_dataset.adapters.s3.curl.signing import quoted
@@ -108,13 +108,7 @@ class Describe(Task):
         size = said.get("content-length", "")
         if not size.isdecimal():
             raise StoreError(f"{self.url.redacted}: the store does not say how long the object is")
-        etag = said.get("etag")
-        return ObjectInfo(
-            self.url,
-            int(size),
-            None if etag is None else etag.strip('"'),
-            moment(said.get("last-modified", "")),
-        )
+        return object_info(self.url, int(size), said)
 
 
 class ReadSpan(Task):

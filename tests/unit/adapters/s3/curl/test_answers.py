@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from html import escape
 
@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 
 from file_dataset.adapters.s3.answers import answered
 from file_dataset.adapters.s3.calls import Call
-from file_dataset.adapters.s3.curl.answers import described, headers, moment, refusal
+from file_dataset.adapters.s3.curl.answers import (
+    described,
+    headers,
+    moment,
+    object_info,
+    refusal,
+    version,
+)
 from file_dataset.domain.errors import NotFoundError, StoreError, ThrottledError
+from file_dataset.domain.objects import ObjectInfo
 from file_dataset.domain.url import Url
 
 URL = Url.parse("s3://bucket/key")
@@ -40,7 +48,7 @@ def test_of_several_answers_the_last_counts_and_of_each_name_the_last_value(head
     expected = {name.lower(): value for name, value in heads[-1][1]}
 
     assert headers(lines) == expected
-    about = {"content-length", "etag", "last-modified"}
+    about = {"content-length", "content-range", "etag", "last-modified"}
     assert described(lines) == {k: v for k, v in expected.items() if k in about}
 
 
@@ -58,6 +66,16 @@ def test_what_a_proxy_said_is_not_said_by_the_store(read):
 @pytest.mark.parametrize("lines", [[], [b"\r\n"], [b"HTTP/1.1 200\r\n", b"\r\n"]], ids=str)
 def test_a_head_without_headers_says_nothing(read, lines):
     assert read(lines) == {}
+
+
+@pytest.mark.parametrize("etag", [None, '"tag"'])
+def test_when_it_was_written_is_told_where_there_is_no_etag(etag):
+    when = datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
+    said = {"last-modified": "Sun, 06 Nov 1994 08:49:37 GMT"} | ({"etag": etag} if etag else {})
+    tag = etag and "tag"
+
+    assert object_info(URL, 5, said) == ObjectInfo(URL, 5, tag, when)
+    assert version(URL, 5, said) == ObjectInfo(URL, 5, tag, None if tag else when)
 
 
 @given(st.datetimes(timezones=st.just(UTC)))

@@ -166,7 +166,7 @@ class TestWhatIsCarried:
         ]
         values = values_of(carrier, requests)
 
-        assert values[:3] == [None, BODY, BODY[2:5]]
+        assert values[:3] == [ObjectInfo(URL, len(BODY), "one"), BODY, BODY[2:5]]
         assert isinstance(values[3], ObjectInfo)
         assert (values[3].size, values[3].etag) == (10, "one")
         assert values[4:] == [None, None, None]

@@ -37,6 +37,7 @@ from file_dataset.domain.errors import (
     TransientError,
     UnsupportedError,
 )
+from file_dataset.domain.objects import ObjectInfo
 
 SMALL = 64
 
@@ -186,9 +187,13 @@ def test_whatever_goes_wrong_no_wrong_byte_is_given(size, seed, most, part, plan
     server = Server(size, plan)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "file")
-        value, _ = fetched(server, seed=seed, streams=Streams(most), part=part, sink=AtPath(path))
-        if value is None:
-            assert path.read_bytes() in server.versions
+        value, _ = fetched(
+            server, seed=seed, streams=Streams(most), part=part, sink=AtPath(URL, path)
+        )
+        if isinstance(value, ObjectInfo):
+            data = path.read_bytes()
+            assert data in server.versions
+            assert (value.url, value.size) == (URL, len(data))
             assert list(Path(directory).iterdir()) == [path]
         else:
             assert isinstance(value, (StoreError, Declined))
@@ -414,9 +419,9 @@ class Failing(InMemory):
         if name == self.failing:
             raise self.error
 
-    def whole(self, data):
+    def whole(self, data, said):
         self._fail("whole")
-        return super().whole(data)
+        return super().whole(data, said)
 
     def begin(self):
         self._fail("begin")
@@ -427,9 +432,9 @@ class Failing(InMemory):
             self._fail("put")
         super().put(offset, data)
 
-    def finish(self):
+    def finish(self, size, said):
         self._fail("finish")
-        return super().finish()
+        return super().finish(size, said)
 
     def drop(self):
         self.dropped += 1
@@ -476,7 +481,7 @@ def test_a_batch_that_is_stopped_leaves_no_temporary_file(tmp_path):
     path = tmp_path / "file"
     handles = Handles(Server(1500))
     drive = drive_of(
-        [lambda: Fetch(URL, PLACE, AtPath(path), streams, threshold=200, part=50)],
+        [lambda: Fetch(URL, PLACE, AtPath(URL, path), streams, threshold=200, part=50)],
         handles,
         streams=streams,
     )

@@ -19,8 +19,12 @@ from file_dataset.domain.errors import (
     StoreError,
     UnsupportedError,
 )
+from file_dataset.domain.objects import ObjectInfo
+from file_dataset.domain.url import Url
 
 KINDS = ["memory", "file"]
+OBJECT = Url("s3", "bucket", "key")
+SAID = {"etag": '"tag"', "last-modified": "Sun, 06 Nov 1994 08:49:37 GMT"}
 
 
 @contextlib.contextmanager
@@ -31,7 +35,13 @@ def sink_of(kind):
     else:
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory, "file")
-            yield AtPath(path), lambda given: path.read_bytes() if given is None else given
+            yield AtPath(OBJECT, path), lambda given: described_at(path, given)
+
+
+def described_at(path, given):
+    """The bytes of a file that a sink has made, which is what it says that it is."""
+    assert given == ObjectInfo(OBJECT, path.stat().st_size, "tag")
+    return path.read_bytes()
 
 
 def pieces_of(data, cuts):
@@ -49,17 +59,17 @@ def test_pieces_in_any_order_make_the_object(kind, data, cuts, chance):
         for offset, piece in pieces:
             sink.put(offset, memoryview(piece))
 
-        assert made(sink.finish()) == data
+        given = sink.finish(len(data), SAID)
+        assert made(given) == data
         sink.drop()
-        if kind == "file":
-            assert made(None) == data
+        assert made(given) == data
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(st.binary())
 def test_an_object_may_come_at_once(kind, data):
     with sink_of(kind) as (sink, made):
-        assert made(sink.whole(data)) == data
+        assert made(sink.whole(data, SAID)) == data
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,14 +82,14 @@ def test_what_was_dropped_is_not_part_of_what_comes_then(kind, dropped, data):
         sink.begin()
         sink.put(0, data)
 
-        assert made(sink.finish()) == data
+        assert made(sink.finish(len(data), SAID)) == data
 
 
 def test_memory_is_let_go_of():
     sink = InMemory()
     sink.begin()
     sink.put(0, b"data")
-    sink.finish()
+    sink.finish(4, SAID)
 
     assert sink._data.getvalue() == b""
 
@@ -99,12 +109,12 @@ def names_in(directory):
 
 def test_a_file_is_there_when_it_is_whole(path):
     path.write_bytes(b"old")
-    sink = AtPath(path)
+    sink = AtPath(OBJECT, path)
     sink.begin()
     sink.put(0, b"new")
     assert path.read_bytes() == b"old"
     assert len(names_in(path.parent)) == 2
-    sink.finish()
+    sink.finish(4, SAID)
 
     assert path.read_bytes() == b"new"
     assert names_in(path.parent) == ["file"]
@@ -113,7 +123,7 @@ def test_a_file_is_there_when_it_is_whole(path):
 @pytest.mark.parametrize("begun", [True, False])
 def test_nothing_is_left_of_a_file_that_is_dropped(path, begun):
     path.write_bytes(b"old")
-    sink = AtPath(path)
+    sink = AtPath(OBJECT, path)
     before = open_files()
     if begun:
         sink.begin()
@@ -128,12 +138,12 @@ def test_nothing_is_left_of_a_file_that_is_dropped(path, begun):
 
 def test_a_write_that_the_system_cuts_short_is_continued(path):
     written = os.pwrite
-    sink = AtPath(path)
+    sink = AtPath(OBJECT, path)
     sink.begin()
     with mock.patch("os.pwrite", lambda file, data, at: written(file, data[:3], at)):
         sink.put(2, b"cdefghij")
         sink.put(0, b"ab")
-    sink.finish()
+    sink.finish(4, SAID)
 
     assert path.read_bytes() == b"abcdefghij"
 
@@ -168,7 +178,7 @@ def test_a_file_is_closed_once_whatever_becomes_of_it(path):
 
 
 def test_a_file_that_cannot_even_be_closed_is_dropped_all_the_same(path):
-    sink = AtPath(path)
+    sink = AtPath(OBJECT, path)
     sink.begin()
     real = os.close
 
@@ -183,17 +193,17 @@ def test_a_file_that_cannot_even_be_closed_is_dropped_all_the_same(path):
 
 
 def in_pieces(path):
-    sink = AtPath(path)
+    sink = AtPath(OBJECT, path)
     try:
         sink.begin()
         sink.put(0, b"data")
-        sink.finish()
+        sink.finish(4, SAID)
     finally:
         sink.drop()
 
 
 def at_once(path):
-    AtPath(path).whole(b"data")
+    AtPath(OBJECT, path).whole(b"data", SAID)
 
 
 @pytest.mark.parametrize("write", [in_pieces, at_once])
