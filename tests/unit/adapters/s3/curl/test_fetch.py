@@ -200,6 +200,15 @@ def test_whatever_goes_wrong_no_wrong_byte_is_given(size, seed, most, part, plan
             assert not list(Path(directory).iterdir())
 
 
+@pytest.mark.parametrize("word", ["well", "chunked"])
+@pytest.mark.parametrize("size", [0, 1, 1500])
+def test_a_file_is_told_with_its_size_whether_or_not_the_server_tells_it(word, size, tmp_path):
+    value, _ = fetched(Server(size, [word]), sink=AtPath(URL, tmp_path / "file"))
+
+    assert value == ObjectInfo(URL, size, "v0")
+    assert (tmp_path / "file").read_bytes() == content(size)
+
+
 @given(sizes, seeds, many, parts, st.lists(st.sampled_from(MILD), max_size=12))
 def test_what_may_pass_gives_the_object_or_an_error_that_is_worth_another_attempt(
     size, seed, most, part, plan
