@@ -27,6 +27,7 @@ if typing.TYPE_CHECKING:
         PermissionDeniedError,
         PreconditionFailedError,
         RangeNotSatisfiableError,
+        RunStoppedError,
         StoreError,
         ThrottledError,
         TransientError,
@@ -62,6 +63,7 @@ __all__ = [
     "RangeNotSatisfiableError",
     "RowFailure",
     "RunResult",
+    "RunStoppedError",
     "StagedRow",
     "Store",
     "StoreError",
@@ -91,7 +93,7 @@ _NAMES = {
         "AllRowsFailedError AlreadyExistsError FileDatasetError IntegrityError "
         "InvalidDatasetError InvalidUrlError MissingDependencyError NoSpaceError "
         "NotFoundError PermissionDeniedError PreconditionFailedError "
-        "RangeNotSatisfiableError StoreError ThrottledError TransientError "
+        "RangeNotSatisfiableError RunStoppedError StoreError ThrottledError TransientError "
         "UnauthenticatedError UnsupportedError UnsupportedSchemeError"
     ),
     "file_dataset.domain.per_object": "PerObjectStore",

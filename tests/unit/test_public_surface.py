@@ -35,6 +35,7 @@ PUBLIC = [
     "RangeNotSatisfiableError",
     "RowFailure",
     "RunResult",
+    "RunStoppedError",
     "StagedRow",
     "Store",
     "StoreError",

@@ -38,6 +38,19 @@ def at_least(name: str, value: int, least: int) -> int:
     return value
 
 
+def count_or_share(name: str, value: float | None) -> float | None:
+    """A whole number of at least 0, a float from 0 to 1, or None."""
+    if value is None:
+        return None
+    most = 1 if isinstance(value, float) else math.inf
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ValueError(
+            f"{name} must be a whole number of at least 0 or, for a share of all rows, a float "
+            f"from 0 to 1, not {value!r}"
+        )
+    return value
+
+
 def time_limit(seconds: float | None, isolation: str) -> float | None:
     """The seconds that the function may take, if there is anything that could hold it to them."""
     if seconds is None:

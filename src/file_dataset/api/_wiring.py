@@ -22,6 +22,7 @@ from file_dataset.adapters.scratch import TempScratch
 from file_dataset.domain.budget import Budget
 from file_dataset.domain.calling import Caller, RowFunction
 from file_dataset.domain.errors import UnsupportedSchemeError
+from file_dataset.domain.files import local_errors
 from file_dataset.domain.ports import Observer
 from file_dataset.domain.store import Store
 from file_dataset.domain.url import Url
@@ -152,10 +153,16 @@ def temp_scratch(directory: str | os.PathLike[str] | None) -> TempScratch:
 
 
 def staging_budget(max_bytes: int | None, directory: str | os.PathLike[str] | None) -> Budget:
-    """How many bytes one run may stage: as many as were named, else half of what is free."""
+    """How many bytes one run may stage: as many as were named, else half of what is free.
+
+    Raises:
+        StoreError: If the place for temporary files is not there.
+    """
     if max_bytes is not None:
         return Budget(max_bytes, is_strict=True)
-    return Budget(shutil.disk_usage(directory or tempfile.gettempdir()).free // 2)
+    place = os.fspath(directory or tempfile.gettempdir())
+    with local_errors(Url.local(place)):
+        return Budget(shutil.disk_usage(place).free // 2)
 
 
 @contextlib.contextmanager

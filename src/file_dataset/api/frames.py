@@ -74,6 +74,11 @@ class RowTable:
         """The same table with only these of its rows."""
         return attrs.evolve(self, rows=tuple(row for row in self.rows if row.id in ids))
 
+    def sources(self) -> Any:
+        """Its rows as a table of the user's kind, with local paths made absolute."""
+        columns = {name: [row.files[name] for row in self.rows] for name in self.columns}
+        return self.like([row.id for row in self.rows], columns)
+
     def like(self, ids: Sequence[RowId], columns: Columns, types: CellTypes | None = None) -> Any:
         """A table of the user's kind: these of its rows' ids, with these columns beside them."""
         return self.table.like([self.positions[row_id] for row_id in ids], columns, types or {})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Columns: TypeAlias = Mapping[str, Sequence[object]]
-CellTypes: TypeAlias = Mapping[str, type[int] | type[bool]]
+CellTypes: TypeAlias = Mapping[str, type[int] | type[bool] | type[Url]]
 
 
 class Table(ABC):
@@ -37,7 +37,8 @@ class Table(ABC):
         Args:
             positions: Where in this table the rows of the new one are.
             columns: Their cells.
-            types: The columns that are not of texts, as every other is.
+            types: The columns that are not of texts, as every other is. One of URLs may have them
+                as their texts, which take less memory.
         """
 
 
@@ -59,7 +60,7 @@ class PandasTable(Table):
         import pandas as pd
 
         ids = self.frame["id"].iloc[list(positions)].reset_index(drop=True)
-        kinds = {str: "object", int: "int64", bool: "bool"}
+        kinds = {str: "object", Url: "object", int: "int64", bool: "bool"}
         cells = {
             name: pd.Series(values, dtype=kinds[types.get(name, str)])
             for name, values in _spelled(columns).items()
@@ -84,7 +85,7 @@ class ArrowTable(Table):
         """A pyarrow Table."""
         import pyarrow as pa
 
-        kinds = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
+        kinds = {str: pa.string(), Url: pa.string(), int: pa.int64(), bool: pa.bool_()}
         cells = {
             name: pa.array(values, kinds[types.get(name, str)])
             for name, values in _spelled(columns).items()
@@ -116,7 +117,7 @@ class PolarsTable(Table):
         """A Polars DataFrame."""
         import polars as pl
 
-        kinds = {str: pl.String, int: pl.Int64, bool: pl.Boolean}
+        kinds = {str: pl.String, Url: pl.String, int: pl.Int64, bool: pl.Boolean}
         cells = {
             name: pl.Series(values, dtype=kinds[types.get(name, str)])
             for name, values in _spelled(columns).items()
@@ -139,13 +140,17 @@ class ListTable(Table):
         self,
         positions: Sequence[int],
         columns: Columns,
-        types: CellTypes,  # noqa: ARG002 - a list's cells are what they are
+        types: CellTypes,
     ) -> list[dict[str, Any]]:
         """A list of mappings."""
+        cells = {
+            name: [_url_of(cell) for cell in values] if types.get(name) is Url else values
+            for name, values in columns.items()
+        }
         return [
             {
                 "id": self.items[position]["id"],
-                **{name: local_or_url(values[row]) for name, values in columns.items()},
+                **{name: local_or_url(values[row]) for name, values in cells.items()},
             }
             for row, position in enumerate(positions)
         ]
@@ -156,6 +161,10 @@ def local_or_url(cell: object) -> object:
     if isinstance(cell, Url):
         return Path(cell.path) if cell.is_local else str(cell)
     return cell
+
+
+def _url_of(cell: object) -> object:
+    return Url.parse(cell) if isinstance(cell, str) else cell
 
 
 def _spelled(columns: Columns) -> dict[str, list[Any]]:

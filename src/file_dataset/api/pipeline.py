@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import os
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from file_dataset.api import _wiring
-from file_dataset.api._arguments import at_least, one_destination, one_of, time_limit
+from file_dataset.api._arguments import (
+    at_least,
+    count_or_share,
+    one_destination,
+    one_of,
+    time_limit,
+)
 from file_dataset.api.frames import RowTable
 from file_dataset.api.options import Options
-from file_dataset.api.results import RunResult, RunStats, failures_table, rows_table
+from file_dataset.api.report import Report
+from file_dataset.api.results import RunResult
+from file_dataset.api.running import Run
 from file_dataset.api.staged import PREFETCH
 from file_dataset.api.writer import destination
 from file_dataset.domain.calling import RowFunction, UserFunction
 from file_dataset.domain.pipeline import Pipelining
-from file_dataset.domain.plan import RowResult
-from file_dataset.domain.ports import Observer, Progress
+from file_dataset.domain.ports import Observer
 from file_dataset.domain.publishing import Publishing
-from file_dataset.domain.rows import RowFailure, all_rows_failed
 from file_dataset.domain.staging import Staging
-from file_dataset.domain.threads import closing
-from file_dataset.domain.url import Url
-
-_log = logging.getLogger("file_dataset")
+from file_dataset.domain.stopping import Stopping
 
 
 class Pipeline:
@@ -64,7 +65,14 @@ class Pipeline:
             in with null files and a column ``error``, ``"raise"`` stops the run with its error.
         if_all_fail: When a non-empty table loses every row: ``"raise"`` AllRowsFailedError, or
             give an ``"empty"`` table. None raises in the process that built the pipeline and gives
-            the empty table in an unpickled copy, which sees but a part of the data.
+            the empty table in an unpickled copy, which sees but a part of the data; and it does
+            not raise where ``on_error="keep"`` keeps the rows.
+        max_failures: How many rows may fail: a whole number, or a float from 0 to 1 for a share of
+            all rows of the table; None for any number. After more the run is stopped: rows that
+            are in the function end and are published, and all others are failures of 0 attempts.
+            So it is also after a fault that keeps every row from coming through, as credentials
+            that are not accepted, and if the first 20 rows all fail with the same fault of
+            storage, as a server that cannot be reached.
         keep_failed: A directory in which the directories of rows that failed in the function, or
             after it, are kept as ``{id}/input`` and ``{id}/output``.
         progress: True for a bar on the terminal, or a function that is told how far the run is.
@@ -89,6 +97,7 @@ class Pipeline:
         max_staging_bytes: int | None = None,
         on_error: Literal["drop", "keep", "raise"] = "drop",
         if_all_fail: Literal["raise", "empty"] | None = None,
+        max_failures: float | None = None,
         keep_failed: str | os.PathLike[str] | None = None,
         progress: bool | Observer | None = None,
     ) -> None:
@@ -106,6 +115,7 @@ class Pipeline:
         self._max_staging_bytes = max_staging_bytes
         self._on_error = one_of("on_error", on_error, ("drop", "keep", "raise"))
         self._if_all_fail = one_of("if_all_fail", if_all_fail, ("raise", "empty", None))
+        self._max_failures = count_or_share("max_failures", max_failures)
         self._keep_failed = None if keep_failed is None else Path(keep_failed).absolute()
         self._progress = progress
         self._is_copy = False
@@ -126,17 +136,22 @@ class Pipeline:
             ValueError: For a table without ``id`` or file columns, and for ids, cells and schemes
                 that break the rules, before anything is read.
             AllRowsFailedError: As ``if_all_fail`` says.
+            RunStoppedError: For more failures than ``max_failures``, and for a fault that keeps
+                every row from coming through.
             FileDatasetError: The first row's failure, with ``on_error="raise"``.
         """
-        table = self._parse(dataframe)
-        results = list(self._run(table))
-        failures = _failures(table, results)
-        if failures and len(failures) == len(results) and self._raises_if_all_fail:
-            raise all_rows_failed(failures)
-        return self._rows(table, results)
+        run = self.begin(dataframe)
+        run.finish()
+        return run.table(
+            keeps_failed=self._on_error == "keep",
+            raises_if_all_failed=self._raises_if_all_fail,
+        )
 
     def run(self, dataframe: Any) -> RunResult:
-        """As calling it, with the failures and the figures beside the rows, even if all fail.
+        """As calling it, with the failures and the figures beside the rows.
+
+        Neither if all rows fail nor if the run is stopped this is an error; the result tells.
+        Failed rows are in its failures alone, whatever ``on_error`` says of them.
 
         Raises:
             ValueError: For a table without ``id`` or file columns, and for ids, cells and schemes
@@ -145,50 +160,41 @@ class Pipeline:
         """
         return self._run_table(self._parse(dataframe))
 
+    def begin(self, dataframe: Any) -> Run:
+        """A run of which the result can be had also if it is interrupted.
+
+        Args:
+            dataframe: The table.
+
+        Raises:
+            ValueError: For a table without ``id`` or file columns, and for ids, cells and schemes
+                that break the rules.
+        """
+        return self._begin(self._parse(dataframe))
+
     def _run_table(self, table: RowTable) -> RunResult:
-        begun = time.monotonic()
-        results = list(self._run(table))
-        failures = _failures(table, results)
-        failed = {failure.row_id for failure in failures}
-        return RunResult(
-            rows=self._rows(table, results),
-            failures=failures_table(table, failures),
-            stats=RunStats(
-                rows=len(results) - len(failures),
-                failed=len(failures),
-                skipped=0,
-                seconds=time.monotonic() - begun,
-            ),
-            again=functools.partial(self._run_table, table.only(failed)),
+        run = self._begin(table)
+        run.finish()
+        return run.result()
+
+    def _begin(self, table: RowTable) -> Run:
+        return Run(
+            table,
+            Report(table, self._function.columns),
+            Stopping(len(table.rows), self._max_failures),
+            parts=functools.partial(self._parts, len(table.rows)),
+            raises=self._on_error == "raise",
+            again=self._run_table,
         )
 
     def _parse(self, dataframe: Any) -> RowTable:
         return RowTable.parse(dataframe, check=self._check, only_files=True)
 
-    def _run(self, table: RowTable) -> Iterator[RowResult[Url]]:
-        """Each row's result as it comes, with the failures logged and the observer told."""
-        done = failed = 0
-        with (
-            _wiring.observing(self._progress) as observe,
-            self._pipelining(len(table.rows)) as pipelining,
-        ):
-            observe(Progress(len(table.rows)))
-            with closing(pipelining.run(table.rows)) as results:
-                for result in results:
-                    if isinstance(result, RowFailure):
-                        failed += 1
-                        _log.warning("Failed to process row %s: %s", result.row_id, result)
-                        if self._on_error == "raise":
-                            raise result.as_error()
-                    else:
-                        done += 1
-                    observe(Progress(len(table.rows), done, failed))
-                    yield result
-
     @contextlib.contextmanager
-    def _pipelining(self, rows: int) -> Iterator[Pipelining]:
+    def _parts(self, rows: int) -> Iterator[tuple[Observer, Pipelining]]:
         """The parts for one run over so many rows, which are gone in the end."""
         with (
+            _wiring.observing(self._progress) as observe,
             _wiring.temp_scratch(None) as scratch,
             _wiring.calling(
                 self._function,
@@ -205,19 +211,10 @@ class Pipeline:
                 budget=_wiring.staging_budget(self._max_staging_bytes, None),
             )
             publishing = Publishing(self._store, self._into)
-            yield Pipelining(staging, caller, publishing, self._workers, self._keep_failed)
-
-    def _rows(self, table: RowTable, results: list[RowResult[Url]]) -> Any:
-        keep = self._on_error == "keep"
-        return rows_table(table, results, self._function.columns, with_errors=keep)
+            yield observe, Pipelining(staging, caller, publishing, self._workers, self._keep_failed)
 
     @property
     def _raises_if_all_fail(self) -> bool:
         if self._if_all_fail is None:
             return not self._is_copy and self._on_error != "keep"
         return self._if_all_fail == "raise"
-
-
-def _failures(table: RowTable, results: list[RowResult[Url]]) -> list[RowFailure]:
-    failures = [result for result in results if isinstance(result, RowFailure)]
-    return sorted(failures, key=lambda failure: table.positions[failure.row_id])

@@ -11,7 +11,7 @@ from file_dataset.api import _wiring
 from file_dataset.api.frames import RowTable, Source, parse_row
 from file_dataset.api.kinds import local_or_url
 from file_dataset.api.options import Options
-from file_dataset.api.results import rows_table
+from file_dataset.api.report import Report
 from file_dataset.api.staged import surviving
 from file_dataset.domain.errors import FileDatasetError, InvalidDatasetError
 from file_dataset.domain.plan import windows
@@ -125,4 +125,7 @@ def _write_table(frame: object, store: Store, into: Url) -> Any:
     results = (
         result for window in windows(table.rows, _AT_ONCE) for result in publishing.publish(window)
     )
-    return rows_table(table, list(surviving(results, [])), table.columns)
+    report = Report(table, table.columns)
+    for done in surviving(results, []):
+        report.take(done)
+    return report.done_table()

@@ -8,11 +8,12 @@
     ├─ InvalidDatasetError (ValueError)
     ├─ MissingDependencyError (ImportError)
     ├─ AllRowsFailedError             .failures: what happened to each row
-    └─ StoreError                     .url .operation .attempts .detail .transient
+    ├─ RunStoppedError                .failures: the same, with the rows that had no turn
+    └─ StoreError                     .url .operation .attempts .detail .transient .systemic
        ├─ NotFoundError (FileNotFoundError)
        ├─ AlreadyExistsError (FileExistsError)
        ├─ PermissionDeniedError (PermissionError)
-       │  └─ UnauthenticatedError
+       │  └─ UnauthenticatedError     .systemic is True: no other request would fare better
        ├─ PreconditionFailedError
        ├─ RangeNotSatisfiableError
        ├─ UnsupportedError
@@ -104,8 +105,27 @@ class AllRowsFailedError(FileDatasetError):
         self.failures = tuple(failures)
 
 
+class RunStoppedError(FileDatasetError):
+    """A run ended before its time, since to go on would have been in vain.
+
+    Args:
+        message: Why, and how far it was.
+        failures: What happened to each row that did not come through; rows that had no turn have
+            0 attempts.
+    """
+
+    def __init__(self, message: str, *, failures: Sequence[RowFailure] = ()) -> None:
+        super().__init__(message)
+        self.failures = tuple(failures)
+
+
 class StoreError(FileDatasetError):
     """A store could not carry out a request.
+
+    Of every error, and of a single one where a store knows more, these can be told: ``transient``,
+    whether another attempt may help; ``systemic``, whether every other request would fail as
+    well, so that a run ends at once; ``common_cause``, what else is likely not to work either.
+    That alone costs a row, and ends a run only if nothing else happens from its beginning.
 
     Args:
         message: What happened, in words that stand alone.
@@ -116,6 +136,8 @@ class StoreError(FileDatasetError):
     """
 
     transient: bool = False
+    systemic: bool = False
+    common_cause: str = ""
 
     def __init__(
         self,
@@ -144,9 +166,13 @@ class AlreadyExistsError(StoreError, FileExistsError):
 class PermissionDeniedError(StoreError, PermissionError):
     """The credentials, or the file's mode, do not allow it."""
 
+    common_cause = "permission denied"
+
 
 class UnauthenticatedError(PermissionDeniedError):
     """There are no credentials, or the store does not accept them."""
+
+    systemic = True
 
 
 class PreconditionFailedError(StoreError):
@@ -168,11 +194,14 @@ class IntegrityError(StoreError):
 class NoSpaceError(StoreError, OSError):
     """The target is full, or a quota is used up."""
 
+    common_cause = "no space"
+
 
 class TransientError(StoreError):
     """A fault that may be gone at the next attempt: a timeout, a reset, a 5xx."""
 
     transient = True
+    common_cause = "the store cannot be reached or does not serve"
 
 
 class ThrottledError(TransientError):

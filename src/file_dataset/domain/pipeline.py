@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -54,17 +54,30 @@ class Pipelining:
     workers: int = 1
     keep_failed: Path | None = None
 
-    def run(self, rows: Iterable[Row]) -> Iterator[RowResult[Url]]:
+    def run(
+        self,
+        rows: Iterable[Row],
+        *,
+        is_stopped: Callable[[], bool] = lambda: False,
+        late: Callable[[RowResult[Url]], object] = lambda _: None,
+    ) -> Iterator[RowResult[Url]]:
         """Each row with the URLs of its outputs, or what kept it from them, as they come.
 
         Closing it stops the run: what is under way ends, and no more is begun.
+
+        Args:
+            rows: The rows.
+            is_stopped: Whether the run is to end by itself: the rows that are in the function, or
+                behind it, still come out, and all others do not.
+            late: Given the rows that were being published when the iterator was closed.
         """
         taken: set[StagedFiles] = set()
         with ExitStack() as stack:
             stack.callback(_release_all, taken)
             staged = stack.enter_context(closing(self.staging.stage(rows)))
+            admitted = _admitted(staged, taken, is_stopped)
             called = stack.enter_context(
-                closing(unordered(self._call, _noted(staged, taken), workers=self.workers))
+                closing(unordered(self._call, admitted, workers=self.workers))
             )
             published = behind(
                 partial(self._publish, taken),
@@ -72,6 +85,7 @@ class Pipelining:
                 depth=max(1, self.staging.prefetch),
                 apart=self.workers > 1,
                 stop=self._stop,
+                late=late,
             )
             yield from stack.enter_context(closing(published))
 
@@ -118,13 +132,21 @@ class Pipelining:
             _log.warning("Could not keep all that row %s left: %s", staged.row.id, error)
 
 
-def _noted(
-    staged: Iterator[StagedFiles | RowFailure], taken: set[StagedFiles]
+def _admitted(
+    staged: Iterator[StagedFiles | RowFailure],
+    taken: set[StagedFiles],
+    is_stopped: Callable[[], bool],
 ) -> Iterator[StagedFiles | RowFailure]:
-    """The rows, with those that are in a directory added to the ones that are to be released."""
-    for each in staged:
+    """The rows that may go on; those in a directory are added to the ones to be released."""
+    while not is_stopped():
+        each = next(staged, None)
+        if each is None:
+            return
         if isinstance(each, StagedFiles):
             taken.add(each)
+            # It may have been long in coming.
+            if is_stopped():
+                return
         yield each
 
 

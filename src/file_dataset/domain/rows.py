@@ -119,6 +119,8 @@ class Cause:
         attempts: How often it was tried.
         retryable: Whether it may go well another time with nothing changed.
         traceback: Of the user's function, where that raised.
+        systemic: Whether every other row would fare as badly.
+        common: What is likely to keep other rows from coming through too, where that is known.
     """
 
     error: str
@@ -128,14 +130,25 @@ class Cause:
     attempts: int = 1
     retryable: bool = False
     traceback: str = ""
+    systemic: bool = False
+    common: str = ""
 
     @classmethod
     def of(cls, error: FileDatasetError, *, file: str, url: Url | str) -> Cause:
         """The cause that an error of this library is."""
-        retryable = isinstance(error, TransientError)
-        attempts = error.attempts if isinstance(error, StoreError) else 1
         shown = url.redacted if isinstance(url, Url) else url
-        return cls(type(error).__name__, str(error), file, shown, attempts, retryable)
+        if not isinstance(error, StoreError):
+            return cls(type(error).__name__, str(error), file, shown)
+        return cls(
+            type(error).__name__,
+            str(error),
+            file,
+            shown,
+            attempts=error.attempts,
+            retryable=isinstance(error, TransientError),
+            systemic=error.systemic,
+            common=error.common_cause,
+        )
 
     @classmethod
     def raised(cls, error: BaseException) -> Cause:

@@ -192,6 +192,7 @@ class Staging:
             f"the row needs {needed} bytes of temporary space, allowed are {self.budget.limit} "
             "(max_staging_bytes)"
         )
+        error.common_cause = ""  # it is this row that is large, and not the disk that is full
         return RowFailure(asked.row.id, "read", (Cause.of(error, file="", url=""),))
 
     def _fetch_window(

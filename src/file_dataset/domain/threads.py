@@ -112,6 +112,7 @@ def behind(
     depth: int,
     apart: bool = False,
     stop: Callable[[], None] = lambda: None,
+    late: Callable[[B], object] = lambda _: None,
 ) -> Iterator[B]:
     """The function's results over batches of items, made by a thread behind who makes the items.
 
@@ -125,6 +126,7 @@ def behind(
         apart: Whether another thread takes the items, so that a result comes as soon as it is
             there. Otherwise the calling thread does, between the results.
         stop: Called at the end, and before anything is waited for if that comes early.
+        late: Given the results of what was under way when the iterator was closed.
     """
     line: _Line[A] = _Line(depth)
     results: _Results[B] = SimpleQueue()
@@ -145,6 +147,9 @@ def behind(
         for thread in crew:
             if thread.ident is not None:
                 thread.join()
+        while not results.empty():
+            if isinstance(result := results.get(), _Result):
+                late(result.value)
 
 
 def _work_off(

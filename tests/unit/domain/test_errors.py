@@ -18,6 +18,7 @@ from file_dataset.domain.errors import (
     NoSpaceError,
     NotFoundError,
     PermissionDeniedError,
+    RunStoppedError,
     StoreError,
     ThrottledError,
     TransientError,
@@ -46,8 +47,8 @@ def _tree(cls=FileDatasetError):
 def _example(cls):
     if cls is UnsupportedSchemeError:
         return cls("gopher", known=["s3", "file"], where="row 7")
-    if cls is AllRowsFailedError:
-        return cls("All rows failed", failures=[_FAILURE])
+    if cls in (AllRowsFailedError, RunStoppedError):
+        return cls("it went wrong", failures=[_FAILURE])
     if cls is ThrottledError:
         return cls("slow down", retry_after=2.5, **_STORE_FIELDS)
     if issubclass(cls, StoreError):
@@ -138,6 +139,17 @@ def test_who_knows_only_python_catches_them(cls, standard):
 def test_only_transient_errors_are_transient():
     transient = {cls for cls in _tree() if getattr(cls, "transient", False)}
     assert transient == {TransientError, ThrottledError}
+
+
+def test_only_credentials_that_are_not_accepted_are_systemic_by_their_kind():
+    systemic = {cls for cls in _tree() if getattr(cls, "systemic", False)}
+    assert systemic == {UnauthenticatedError}
+
+
+def test_what_other_objects_are_likely_to_fail_of_too_is_told_by_the_kind():
+    common = {cls for cls in _tree() if getattr(cls, "common_cause", "")}
+    denied = {PermissionDeniedError, UnauthenticatedError}
+    assert common == {*denied, NoSpaceError, TransientError, ThrottledError}
 
 
 def test_an_unknown_scheme_is_told_with_those_that_are_known():

@@ -16,6 +16,7 @@ from tests.unit.domain.pipeline_support import (
     INTO,
     Directories,
     id_of,
+    number_in,
     run,
     table,
     work,
@@ -277,4 +278,28 @@ def test_an_interrupt_stops_the_caller_before_downloads_are_waited_for(prefetch,
         closing(pipelining(faulty, scratch, caller, 1, prefetch).run(rows)) as results,
     ):
         list(results)
+    assert scratch.left == set()
+
+
+# Stops.
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_row_that_is_staged_when_the_run_is_stopped_has_no_turn(workers, scratch):
+    store, rows = table("work", "work", "work")
+    stopped = threading.Event()
+    called: list[int] = []
+
+    def script(request: Request):
+        if type(request) is Download and request.url == rows[1].sources["in.txt"]:
+            stopped.set()
+
+    def fn(inside: Path, out: Path):
+        called.append(number_in(inside))
+        return {}
+
+    staging = Staging(Faulty(store, script), scratch, 0, with_output=True)
+    pipelining = Pipelining(staging, RowFunction.of(fn), Publishing(store, INTO), workers)
+    found = list(pipelining.run(rows, is_stopped=stopped.is_set))
+    assert [id_of(result) for result in found] == called == [0]
     assert scratch.left == set()

@@ -17,6 +17,7 @@ from file_dataset.domain.errors import (
     NotFoundError,
     ThrottledError,
     TransientError,
+    UnauthenticatedError,
 )
 from file_dataset.domain.names import file_name_fault, row_id_fault
 from file_dataset.domain.rows import Cause, Row, RowDone, RowFailure, StagedRow, all_rows_failed
@@ -115,8 +116,23 @@ def test_a_cause_holds_no_secret_of_a_url(error):
 def test_a_cause_says_what_where_and_how_often():
     error = ThrottledError("slow down", url=HERE, attempts=5)
     assert Cause.of(error, file="a", url=HERE) == Cause(
-        "ThrottledError", "slow down", file="a", url="memory:///source", attempts=5, retryable=True
+        "ThrottledError",
+        "slow down",
+        file="a",
+        url="memory:///source",
+        attempts=5,
+        retryable=True,
+        common=ThrottledError.common_cause,
     )
+
+
+def test_a_cause_says_how_far_the_fault_reaches_as_the_single_error_does():
+    error = NotFoundError("no such bucket")
+    assert not Cause.of(error, file="a", url=HERE).systemic
+    error.systemic, error.common_cause = True, "no such bucket"
+    cause = Cause.of(error, file="a", url=HERE)
+    assert (cause.systemic, cause.common) == (True, "no such bucket")
+    assert Cause.of(UnauthenticatedError("who?"), file="a", url=HERE).systemic
 
 
 def test_a_cause_stays_retryable_after_the_retries_are_used_up():

@@ -11,6 +11,7 @@ from file_dataset.adapters.s3.meanings import Meaning
 from file_dataset.domain.errors import (
     AlreadyExistsError,
     FileDatasetError,
+    NotFoundError,
     PreconditionFailedError,
     ThrottledError,
 )
@@ -42,6 +43,8 @@ def answered(error: ClientError, call: Call) -> FileDatasetError:
     )
     if isinstance(failed, ThrottledError):
         failed.retry_after = _seconds(headers.get("retry-after", ""))
+    if code == "NoSuchBucket" and isinstance(failed, NotFoundError):
+        failed.common_cause = "no such bucket"
     return failed
 
 

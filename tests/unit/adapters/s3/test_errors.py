@@ -219,6 +219,10 @@ class TestAnswers:
         no_bucket = answered("NoSuchBucket", 404)
         assert type(translated(no_bucket, Call(URL, mode=IfMatch("1")))) is NotFoundError
 
+    def test_a_bucket_that_is_not_there_is_likely_not_there_for_others_either(self):
+        assert translated(answered("NoSuchBucket", 404)).common_cause == "no such bucket"
+        assert translated(answered("NoSuchKey", 404)).common_cause == ""
+
     @pytest.mark.parametrize("status", [404, 405])
     def test_delete_markers_are_told(self, status):
         error = translated(answered("", status, x_amz_delete_marker="true"))

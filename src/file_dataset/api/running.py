@@ -1,0 +1,151 @@
+"""One run of a pipeline, which knows at any time what has become of each row."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TypeAlias
+
+from file_dataset.api.frames import RowTable
+from file_dataset.api.report import Report
+from file_dataset.api.results import RunResult, RunStats
+from file_dataset.domain.errors import RunStoppedError, StoreError
+from file_dataset.domain.pipeline import Pipelining
+from file_dataset.domain.plan import RowResult
+from file_dataset.domain.ports import Observer, Progress
+from file_dataset.domain.rows import RowFailure, all_rows_failed
+from file_dataset.domain.stopping import Stop, Stopping
+from file_dataset.domain.threads import closing
+from file_dataset.domain.url import Url
+
+_log = logging.getLogger("file_dataset")
+
+Parts: TypeAlias = Callable[[], AbstractContextManager[tuple[Observer, Pipelining]]]
+
+
+class Run:
+    """One run of a pipeline over a table, made by ``Pipeline.begin``.
+
+    What was done so far is not lost if ``finish`` is interrupted; ``result`` has it.
+
+    Args:
+        table: The input.
+        report: Takes in what becomes of its rows.
+        stopping: Looks for reasons to stop.
+        parts: Makes what the run is done with, for as long as it takes.
+        raises: Whether the first failure ends it with an error.
+        again: Runs a table from its beginning to its end.
+    """
+
+    def __init__(
+        self,
+        table: RowTable,
+        report: Report,
+        stopping: Stopping,
+        *,
+        parts: Parts,
+        raises: bool,
+        again: Callable[[RowTable], RunResult],
+    ) -> None:
+        self._table = table
+        self._report = report
+        self._stopping = stopping
+        self._parts = parts
+        self._raises = raises
+        self._again = again
+        self._stop: Stop | None = None
+        self._done = self._failed = 0
+        self._begun = time.monotonic()
+
+    def finish(self) -> None:
+        """Run every row, or as many of them as there are until there is a reason to stop.
+
+        Raises:
+            FileDatasetError: The first row's failure, with ``on_error="raise"``.
+        """
+        try:
+            self._work()
+        except StoreError as error:
+            # Not of a row, whose failure it would be: of the place for temporary files.
+            self._end(Stop(f"no row can come through; {error}", systemic=True))
+        except BaseException as error:
+            self._end(Stop(f"interrupted by {type(error).__name__}"))
+            raise
+        finally:
+            if self._stop is not None:
+                self._report.close(self._stop)
+
+    def result(self) -> RunResult:
+        """What has become of every row, once ``finish`` has ended, be it by an interrupt."""
+        report, stop = self._report, self._stop
+        return RunResult(
+            rows=report.done_table(),
+            failures=report.failures_table(),
+            skipped=report.skipped_table(),
+            stats=RunStats(
+                rows=report.done,
+                failed=report.failed,
+                skipped=report.skipped,
+                not_run=report.failed - self._failed,
+                seconds=time.monotonic() - self._begun,
+            ),
+            stopped=None if stop is None else stop.reason,
+            is_systemic=stop is not None and stop.systemic,
+            failed_rows=report.failed_rows(),
+            again=self._again,
+        )
+
+    def table(self, *, keeps_failed: bool, raises_if_all_failed: bool) -> Any:
+        """The rows as a table of the user's kind, once ``finish`` has ended.
+
+        Args:
+            keeps_failed: Whether failed rows stay, with an ``error``.
+            raises_if_all_failed: Whether it is an error if no row came through.
+
+        Raises:
+            RunStoppedError: If the run was stopped.
+            AllRowsFailedError: If all failed and that is an error.
+        """
+        report = self._report
+        if self._stop is not None:
+            raise RunStoppedError(
+                f"The run was stopped: {self._stop.reason}. {report.done} rows came through, "
+                f"{self._failed} failed, {report.failed - self._failed} were not run. "
+                "Pipeline.run() gives the rows that came through, and retry() runs the others.",
+                failures=report.failures,
+            )
+        if raises_if_all_failed and report.failed == len(self._table.rows) > 0:
+            raise all_rows_failed(report.failures)
+        return report.whole_table() if keeps_failed else report.published_table()
+
+    def _work(self) -> None:
+        total = len(self._table.rows)
+        with self._parts() as (observe, pipelining):
+            observe(Progress(total))
+            results = pipelining.run(
+                self._table.rows, is_stopped=lambda: self._stop is not None, late=self._take
+            )
+            with closing(results):
+                for result in results:
+                    self._take(result)
+                    observe(Progress(total, self._done, self._failed))
+                    if isinstance(result, RowFailure) and self._raises:
+                        raise result.as_error()
+
+    def _take(self, result: RowResult[Url]) -> None:
+        self._report.take(result)
+        if isinstance(result, RowFailure):
+            self._failed += 1
+            _log.warning("Failed to process row %s: %s", result.row_id, result)
+        else:
+            self._done += 1
+        if stop := self._stopping.note(result):
+            self._end(stop)
+
+    def _end(self, stop: Stop) -> None:
+        """Begin no more; the first reason for it counts."""
+        if self._stop is None:
+            self._stop = stop
+            _log.warning("The run was stopped: %s", stop.reason)
