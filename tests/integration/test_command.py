@@ -26,8 +26,8 @@ def double(input_dir, output_dir):
     return {"b.txt": output_dir / "b.txt"}
 
 def wait(working_dir):
-    Path("begun").touch()
-    with open("never") as pipe:  # a FIFO that nobody writes to
+    with open("never") as pipe:  # a FIFO that somebody holds, and nobody writes to
+        print("waiting", flush=True)
         pipe.read()
 
 not_a_function = 7
@@ -47,7 +47,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def started(place: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "TMPDIR": str(place / "tmp")}
+    environment = {**os.environ, "TMPDIR": str(place / "tmp"), "PYTHONFAULTHANDLER": "1"}
     return subprocess.Popen(
         [COMMAND, *arguments],
         cwd=place,
@@ -58,10 +58,19 @@ def started(place: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def ran(place: Path, *arguments: str) -> tuple[int, str, str]:
-    process = started(place, *arguments)
-    out, err = process.communicate(timeout=100)
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """How a command ended; where it hangs is told if it does."""
+    try:
+        out, err = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        _, err = process.communicate()
+        raise AssertionError(f"the command hung:\n{err}") from None
     return process.returncode, out, err
+
+
+def ran(place: Path, *arguments: str) -> tuple[int, str, str]:
+    return ended(started(place, *arguments))
 
 
 def test_a_run_publishes_every_row_and_exits_with_0(place: Path) -> None:
@@ -135,39 +144,54 @@ def test_results_and_failures_can_be_kept_in_files(place: Path, kind: str) -> No
     assert set(failures["stage"]) == {"call", "read"}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["run", "functions:nothing", "good.csv", "--into", "out"], "nothing"),
-        (["run", "functions:not_a_function", "good.csv", "--into", "out"], "no function"),
-        (["run", "functions", "good.csv", "--into", "out"], "module:function"),
-        (["run", "nowhere:double", "good.csv", "--into", "out"], "nowhere"),
-        (["run", "functions:double", "nowhere.csv", "--into", "out"], "not found"),
-        (["run", "functions:double", "functions.py", "--into", "out"], ".csv"),
-        (["run", "functions:double", "good.csv"], "--into"),
-        (["run", "functions:double", "good.csv", "--into", "foo://x"], "unsupported scheme"),
-        (["run", "functions:double", "good.csv", "--into", "out", "--workers", "0"], "workers"),
-        (["run", "functions:double", "good.csv", "--into", "out", "--timeout", "1"], "isolation"),
-        (["run", "functions:double", "good.csv", "--into", "out", "--isolation", "x"], "'x'"),
-        (["run", "functions:double", "good.csv", "--into", "o", "--results", "x.xls"], ".csv"),
-        (["get", "foo://bucket/key"], "unsupported scheme"),
-        (["get", "s3://bucket"], "names no object"),
-        (["put", "nowhere.txt", "memory://x/"], "nowhere.txt"),
-        (["sizes"], "Missing argument"),
-        (["nonsense"], "nonsense"),
-    ],
-)
-def test_wrong_usage_exits_with_2_says_why_and_does_nothing(
-    place: Path, arguments: list[str], said: str
-) -> None:
+WRONG = [
+    (["run", "functions:nothing", "good.csv", "--into", "out"], "nothing"),
+    (["run", "functions:not_a_function", "good.csv", "--into", "out"], "no function"),
+    (["run", "functions", "good.csv", "--into", "out"], "module:function"),
+    (["run", "nowhere:double", "good.csv", "--into", "out"], "nowhere"),
+    (["run", "functions:double", "nowhere.csv", "--into", "out"], "not found"),
+    (["run", "functions:double", "functions.py", "--into", "out"], ".csv"),
+    (["run", "functions:double", "good.csv"], "--into"),
+    (["run", "functions:double", "good.csv", "--into", "foo://x"], "unsupported scheme"),
+    (["run", "functions:double", "good.csv", "--into", "out", "--workers", "0"], "workers"),
+    (["run", "functions:double", "good.csv", "--into", "out", "--timeout", "1"], "isolation"),
+    (["run", "functions:double", "good.csv", "--into", "out", "--isolation", "x"], "'x'"),
+    (["run", "functions:double", "good.csv", "--into", "o", "--results", "x.xls"], ".csv"),
+    (["get", "foo://bucket/key"], "unsupported scheme"),
+    (["get", "s3://bucket"], "names no object"),
+    (["put", "nowhere.txt", "memory://x/"], "nowhere.txt"),
+    (["sizes"], "Missing argument"),
+    (["nonsense"], "nonsense"),
+]
+EACH = """
+import contextlib, io, json, sys
+from file_dataset.cli import main
+
+for arguments in json.load(sys.stdin):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        with contextlib.redirect_stderr(io.StringIO()) as err:
+            try:
+                main(arguments)
+            except SystemExit as end:
+                ended = end.code
+    print(json.dumps([ended, out.getvalue(), err.getvalue()]))
+"""
+
+
+def test_wrong_usage_exits_with_2_says_why_and_does_nothing(place: Path) -> None:
     before = sorted(place.rglob("*"))
 
-    code, out, err = ran(place, *arguments)
+    # One after the other in one process: most of what a command takes is to start.
+    given = json.dumps([arguments for arguments, _ in WRONG])
+    lines = subprocess.check_output([sys.executable, "-c", EACH], cwd=place, input=given, text=True)
 
-    assert (code, out) == (2, "")
-    assert said in err
-    assert "Traceback" not in err
+    for line, (arguments, said) in zip(lines.splitlines(), WRONG, strict=True):
+        code, out, err = json.loads(line)
+        assert (code, out) == (2, ""), arguments
+        assert said in err
+        assert "Traceback" not in err
     assert sorted(path for path in place.rglob("*") if "__pycache__" not in path.parts) == before
+    assert ran(place, "nonsense")[0] == 2
 
 
 def test_verbose_shows_the_traceback(place: Path) -> None:
@@ -215,16 +239,20 @@ def test_a_signal_ends_the_run_and_leaves_nothing(
     place: Path, sent: signal.Signals, code: int, isolation: str
 ) -> None:
     os.mkfifo(place / "never")
+    # Both its ends are here too, so that nobody waits for a command that does not come so far.
+    held = os.open(place / "never", os.O_RDWR)
     arguments = ["functions:wait", "good.csv", "--into", "out", "--isolation", isolation]
     process = started(place, "run", *arguments)
-    # Opening the other end waits until the function is there. It is closed again, since a signal
-    # that comes just before the function's read() is noticed only after that.
-    with (place / "never").open("w"):
+    assert process.stdout is not None
+    try:
+        begun = process.stdout.readline()
         process.send_signal(sent)
-    _, err = process.communicate(timeout=60)
+    finally:
+        # A signal that comes just before the function's read() is noticed only after that.
+        os.close(held)
+    returned, _, err = ended(process)
 
-    assert process.returncode == code, err
-    assert (place / "begun").exists()
+    assert (begun, returned) == ("waiting\n", code), err
     assert not list((place / "tmp").iterdir())
     assert not (place / "out").exists()
 
