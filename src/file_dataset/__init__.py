@@ -1,5 +1,6 @@
 """A table of file URLs in, a function of local files, a table of file URLs out."""
 
+import builtins
 import importlib
 import typing
 
@@ -8,7 +9,22 @@ import typing
 if typing.TYPE_CHECKING:
     from file_dataset.api._wiring import LocalStore, MemoryStore, mount, register_store
     from file_dataset.api.dataset import FileDataset
-    from file_dataset.api.objects import copy
+    from file_dataset.api.object_lists import list as list  # noqa: A004 - see __all__
+    from file_dataset.api.object_lists import list_keys
+    from file_dataset.api.object_writer import ObjectWriter
+    from file_dataset.api.objects import (
+        copy,
+        create_filesystem_writer,
+        create_s3_writer,
+        delete,
+        exists,
+        get,
+        get_many,
+        get_range,
+        open_writer,
+        put,
+        stat,
+    )
     from file_dataset.api.options import Options
     from file_dataset.api.pipeline import Pipeline
     from file_dataset.api.reader import reader
@@ -35,12 +51,14 @@ if typing.TYPE_CHECKING:
         UnsupportedError,
         UnsupportedSchemeError,
     )
+    from file_dataset.domain.objects import ObjectInfo
     from file_dataset.domain.per_object import PerObjectStore
     from file_dataset.domain.ports import Progress
     from file_dataset.domain.rows import RowFailure, StagedRow
     from file_dataset.domain.store import Store
     from file_dataset.domain.url import Url
 
+# All but `list`, which a star would put in the place of Python's own.
 __all__ = [
     "AllRowsFailedError",
     "AlreadyExistsError",
@@ -54,6 +72,8 @@ __all__ = [
     "MissingDependencyError",
     "NoSpaceError",
     "NotFoundError",
+    "ObjectInfo",
+    "ObjectWriter",
     "Options",
     "PerObjectStore",
     "PermissionDeniedError",
@@ -74,16 +94,32 @@ __all__ = [
     "UnsupportedSchemeError",
     "Url",
     "copy",
+    "create_filesystem_writer",
+    "create_s3_writer",
+    "delete",
+    "exists",
+    "get",
+    "get_many",
+    "get_range",
+    "list_keys",
     "mount",
+    "open_writer",
+    "put",
     "reader",
     "register_store",
+    "stat",
     "write_files",
 ]
 
 _NAMES = {
     "file_dataset.api._wiring": "LocalStore MemoryStore mount register_store",
     "file_dataset.api.dataset": "FileDataset",
-    "file_dataset.api.objects": "copy",
+    "file_dataset.api.object_lists": "list list_keys",
+    "file_dataset.api.object_writer": "ObjectWriter",
+    "file_dataset.api.objects": (
+        "copy create_filesystem_writer create_s3_writer delete exists get get_many get_range "
+        "open_writer put stat"
+    ),
     "file_dataset.api.options": "Options",
     "file_dataset.api.pipeline": "Pipeline",
     "file_dataset.api.reader": "reader",
@@ -96,6 +132,7 @@ _NAMES = {
         "RangeNotSatisfiableError RunStoppedError StoreError ThrottledError TransientError "
         "UnauthenticatedError UnsupportedError UnsupportedSchemeError"
     ),
+    "file_dataset.domain.objects": "ObjectInfo",
     "file_dataset.domain.per_object": "PerObjectStore",
     "file_dataset.domain.ports": "Progress",
     "file_dataset.domain.rows": "RowFailure StagedRow",
@@ -112,5 +149,5 @@ def __getattr__(name: str) -> object:
     return value
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+def __dir__() -> builtins.list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,50 @@
+"""What is below a prefix, as plain lists of URLs or keys."""
+
+from __future__ import annotations
+
+import builtins
+
+from file_dataset.api import _wiring
+from file_dataset.api.objects import Place, served
+from file_dataset.api.options import Options
+from file_dataset.domain.objects import ObjectInfo
+from file_dataset.domain.threads import closing
+from file_dataset.domain.url import Url
+
+
+def list(  # noqa: A001 - the verb's name; only here does it stand before Python's own
+    url: Place, *, recursive: bool = True, options: Options | None = None
+) -> builtins.list[str]:
+    """The URLs of the objects below a prefix, sorted; paths, where they are local.
+
+    Args:
+        url: The prefix, with or without a slash at its end; ``data`` does not list ``data2/``.
+        recursive: Whether to go below the direct children.
+        options: How storage is reached.
+
+    Raises:
+        FileDatasetError: If it cannot be listed. Where nothing is, the list is empty.
+    """
+    return [str(each) for each in _listed(url, recursive=recursive, options=options)]
+
+
+def list_keys(
+    url: Place, *, recursive: bool = True, options: Options | None = None
+) -> builtins.list[str]:
+    """The keys of the objects below a prefix, sorted: their URLs without scheme and bucket.
+
+    Args:
+        url: The prefix, as for ``list``.
+        recursive: Whether to go below the direct children.
+        options: How storage is reached.
+
+    Raises:
+        FileDatasetError: If it cannot be listed. Where nothing is, the list is empty.
+    """
+    return [each.key for each in _listed(url, recursive=recursive, options=options)]
+
+
+def _listed(url: Place, *, recursive: bool, options: Options | None) -> builtins.list[Url]:
+    store = _wiring.store_for(options)
+    with closing(store.list(served(url, store), recursive=recursive)) as found:
+        return sorted(each.url for each in found if isinstance(each, ObjectInfo))
