@@ -9,6 +9,7 @@ import typing
 if typing.TYPE_CHECKING:
     from file_dataset.api._wiring import LocalStore, MemoryStore, mount, register_store
     from file_dataset.api.dataset import FileDataset
+    from file_dataset.api.listing import frame_from_layout, list_files
     from file_dataset.api.object_lists import list as list  # noqa: A004 - see __all__
     from file_dataset.api.object_lists import list_keys
     from file_dataset.api.object_writer import ObjectWriter
@@ -98,9 +99,11 @@ __all__ = [
     "create_s3_writer",
     "delete",
     "exists",
+    "frame_from_layout",
     "get",
     "get_many",
     "get_range",
+    "list_files",
     "list_keys",
     "mount",
     "open_writer",
@@ -114,6 +117,7 @@ __all__ = [
 _NAMES = {
     "file_dataset.api._wiring": "LocalStore MemoryStore mount register_store",
     "file_dataset.api.dataset": "FileDataset",
+    "file_dataset.api.listing": "frame_from_layout list_files",
     "file_dataset.api.object_lists": "list list_keys",
     "file_dataset.api.object_writer": "ObjectWriter",
     "file_dataset.api.objects": (

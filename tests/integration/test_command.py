@@ -161,6 +161,8 @@ WRONG = [
     (["get", "s3://bucket"], "names no object"),
     (["put", "nowhere.txt", "memory://x/"], "nowhere.txt"),
     (["sizes"], "Missing argument"),
+    (["ls", "foo://bucket"], "unsupported scheme"),
+    (["ls", ".", "--pattern", "["], "not closed"),
     (["nonsense"], "nonsense"),
 ]
 EACH = """
@@ -233,6 +235,32 @@ def test_sizes_of_a_table_and_of_urls(place: Path) -> None:
     assert "nowhere.txt" in err
 
 
+def test_ls_prints_the_files_below_a_place(place: Path) -> None:
+    code, out, err = ran(place, "ls", ".", "--pattern", "*o*.txt", "--extension", "txt")
+    assert (code, err) == (0, "")
+    assert out.split() == ["1", f"{place}/one.txt", "1", f"{place}/two.txt"]
+
+    code, out, _ = ran(place, "ls", str(place), "--flat", "--max-files", "1", "--json")
+    (line,) = map(json.loads, out.splitlines())
+    assert line["url"] == f"{place}/bad.txt"
+    assert line["size"] == 3
+    assert line["last_modified"].endswith("+00:00")
+
+    assert ran(place, "ls", f"{place}/nothing") == (0, "", "")
+
+
+def test_ls_ends_quietly_when_nobody_reads_on(place: Path) -> None:
+    for number in range(2000):
+        (place / f"tmp/{number}").touch()
+    with started(place, "ls", ".") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=60) == 1
+
+
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_run_and_leaves_nothing(
@@ -290,7 +318,7 @@ def test_the_demo_function_runs_by_hand(place: Path) -> None:
 
 
 def test_every_help_fits_a_screen(place: Path) -> None:
-    for name in ("", "demo", "run", "get", "put", "sizes"):
+    for name in ("", "demo", "run", "get", "put", "ls", "sizes"):
         code, out, _ = ran(place, *([name] if name else []), "--help")
         assert code == 0
         assert len(out.splitlines()) <= 40

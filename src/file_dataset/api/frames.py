@@ -153,12 +153,12 @@ def _file_columns(cells: Mapping[Any, Sequence[object]], ids: Sequence[RowId]) -
             warnings.warn(
                 f"column {name!r} holds URLs but is no file column, since its name has no "
                 f"extension; rename it, as '{name}.bin', to have its files staged",
-                stacklevel=_users_stacklevel(),
+                stacklevel=users_stacklevel(),
             )
     return _checked_names(dict.fromkeys(names))
 
 
-def _users_stacklevel() -> int:
+def users_stacklevel() -> int:
     """How many calls up from who asks the first line is that is not this library's."""
     level, frame = 0, inspect.currentframe()
     while frame is not None and frame.f_globals["__name__"].startswith("file_dataset."):

@@ -1,11 +1,13 @@
-"""``file-dataset get``, ``put`` and ``sizes``: single files, and sizes of many."""
+"""``file-dataset get``, ``put``, ``ls`` and ``sizes``: single files, and lists of many."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
+from file_dataset.api.listing import first_found, listing_of
 from file_dataset.api.objects import copy
 from file_dataset.api.reader import reader
 from file_dataset.cli import tables
@@ -25,6 +27,37 @@ def get(*, url: str, path: str) -> None:
 def put(*, path: str, url: str) -> None:
     """Copy the file at PATH to URL; a URL that ends in a slash keeps the file's name."""
     click.echo(copy(path, url))
+
+
+@click.command()
+@click.argument("url")
+@click.option("--pattern", multiple=True, help="Only names below URL that match; may be repeated.")
+@click.option("--extension", help="Only names that end so, as .json.")
+@click.option("--recursive/--flat", default=True, help="Also below the direct children, or not.")
+@click.option("--max-files", type=click.IntRange(min=0), help="Stop after so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each file.")
+def ls(
+    *,
+    url: str,
+    pattern: tuple[str, ...],
+    extension: str | None,
+    recursive: bool,
+    max_files: int | None,
+    as_json: bool,
+) -> None:
+    """Print the files below URL, with their sizes in bytes, as they are found.
+
+    In a pattern * is any characters and ? is one. If the pattern has a slash, * ends at slashes,
+    and ** between slashes is any number of directories.
+    """
+    listing = listing_of(url, pattern or None, extension, recursive=recursive)
+    for each in first_found(listing, max_files):
+        modified = each.modified and each.modified.isoformat()
+        if as_json:
+            line = {"url": str(each.url), "size": each.size, "etag": each.etag}
+            click.echo(json.dumps({**line, "last_modified": modified}))
+        else:
+            click.echo(f"{each.size:>14}  {each.url}")
 
 
 @click.command()

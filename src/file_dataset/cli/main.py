@@ -16,7 +16,7 @@ import click
 
 from file_dataset import FileDatasetError
 from file_dataset.cli.demo import demo
-from file_dataset.cli.files import get, put, sizes
+from file_dataset.cli.files import get, ls, put, sizes
 from file_dataset.cli.run import run
 from file_dataset.cli.stores import stores
 
@@ -33,7 +33,7 @@ def command(context: click.Context, *, verbose: bool) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, stream=sys.stderr)
 
 
-for _subcommand in (demo, run, get, put, sizes, stores):
+for _subcommand in (demo, run, get, put, ls, sizes, stores):
     command.add_command(_subcommand)
 
 

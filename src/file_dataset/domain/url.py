@@ -121,6 +121,13 @@ class Url:
         """The last segment of the key."""
         return self.key.rpartition("/")[2]
 
+    @property
+    def parent(self) -> Url:
+        """The prefix that this is directly below; the slash at its end stays, as in ``a//b``."""
+        directory, slash, _ = self.key.rpartition("/")
+        key = (directory or slash) if self.is_local else directory + slash
+        return Url(self.scheme, self.authority, key)
+
     def joined(self, *names: str) -> Url:
         """The URL below this one; a slash at the end of this one makes no difference."""
         parts = "/".join(names)
