@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
 import attrs
-from attrs.validators import instance_of, optional
+from attrs.validators import deep_iterable, instance_of, matches_re, optional
 
 from file_dataset.domain.errors import InvalidUrlError
 from file_dataset.domain.objects import (
@@ -90,11 +92,24 @@ class Read(Request[bytes]):
 
 @attrs.frozen
 class Write(_Writing):
-    """Make an object of bytes, all of it or nothing."""
+    """Make an object of bytes, all of it or nothing.
+
+    Args:
+        url: The object.
+        data: Its bytes.
+        mode: What may be there.
+        repeatable: Whether who asks can tell its own bytes from another's, and so does not mind
+            being told that the object is there by a second attempt whose first had gone well.
+    """
 
     url: Url = attrs.field(validator=_names_an_object)
     data: Data = attrs.field(validator=instance_of((bytes, bytearray, memoryview)), repr=False)
     mode: WriteMode = attrs.field(default=OVERWRITE, validator=_is_mode)
+    repeatable: bool = attrs.field(default=False, kw_only=True)
+
+    @property
+    def idempotent(self) -> bool:
+        return self.repeatable or self.mode is OVERWRITE
 
 
 @attrs.frozen
@@ -135,51 +150,113 @@ class Delete(Request[None]):
 
 
 @attrs.frozen
+class Draft:
+    """Objects that are prepared together, to be seen together.
+
+    Args:
+        root: What they all lie below.
+        attempt: A text that no other draft has, of letters, digits and hyphens.
+    """
+
+    root: Url = attrs.field(validator=_names_an_object)
+    attempt: str = attrs.field(validator=matches_re("[A-Za-z0-9-]{1,64}"))
+
+
+@attrs.frozen
 class Prepared:
     """An object that is written and not yet visible.
 
     Args:
         url: Where it will be once it is completed.
         token: The store's own handle, such as an upload id; a text that can be kept in a record.
+        draft: What it is a part of; None if it stands alone.
+        receipt: What else the store needs to complete it, such as the tags of its parts.
+        size: Its length in bytes; None where that is not known.
     """
 
     url: Url = attrs.field(validator=_names_an_object)
     token: str = attrs.field(validator=instance_of(str))
+    draft: Draft | None = attrs.field(default=None, validator=optional(instance_of(Draft)))
+    receipt: str = attrs.field(default="", validator=instance_of(str))
+    size: int | None = attrs.field(default=None, validator=optional(instance_of(int)))
+
+
+@attrs.frozen
+class Pending:
+    """What was prepared, and neither completed nor aborted so far.
+
+    Args:
+        prepared: It, as far as the store knows; enough to abort it, and not to complete it.
+        begun: When, with a time zone; None where the store does not say.
+    """
+
+    prepared: Prepared
+    begun: datetime | None = None
 
 
 @attrs.frozen
 class Prepare(Request[Prepared]):
-    """Write an object's bytes next to where it will be, invisible until it is completed."""
+    """Write an object's bytes where they are invisible until they are completed.
+
+    Args:
+        source: What it is made of.
+        url: Where it will be, below the draft's root if there is one.
+        draft: What it is a part of.
+    """
 
     source: Url = attrs.field(validator=_names_an_object)
     url: Url = attrs.field(validator=_names_an_object)
+    draft: Draft | None = attrs.field(default=None, validator=optional(instance_of(Draft)))
+
+    @draft.validator
+    def _is_above(self, _: attrs.Attribute[Draft | None], value: Draft | None) -> None:
+        if value is not None and not value.root.contains(self.url):
+            raise InvalidUrlError(f"{self.url.redacted} is not below {value.root.redacted}")
+
+
+def _all(prepared: Prepared | Iterable[Prepared]) -> tuple[Prepared, ...]:
+    return (prepared,) if isinstance(prepared, Prepared) else tuple(prepared)
+
+
+def _are_of_one_draft(
+    _: object, attribute: attrs.Attribute[tuple[Prepared, ...]], value: tuple[Prepared, ...]
+) -> None:
+    deep_iterable(instance_of(Prepared))(_, attribute, value)
+    drafts = {each.draft for each in value}
+    if len(drafts) != 1 or (None in drafts and len(value) > 1):
+        raise ValueError(f"what is settled together must be of one draft, not of {drafts}")
 
 
 class _Settling(Request[None]):
     """What ends a preparation."""
 
     __slots__ = ()
-    prepared: Prepared
+    prepared: tuple[Prepared, ...]
 
     @property
     def url(self) -> Url:
-        return self.prepared.url
+        first = self.prepared[0]
+        return first.url if first.draft is None else first.draft.root
 
 
 @attrs.frozen
 class Complete(_Settling):
-    """Let a prepared object be seen, in place of what was there."""
+    """Let a prepared object, or all those of one draft, be seen in place of what was there.
 
-    prepared: Prepared = attrs.field(validator=instance_of(Prepared))
+    Doing it again to a draft succeeds if it is complete already; if that cannot be, because it was
+    aborted or others wrote there since, it is a PreconditionFailedError.
+    """
+
+    prepared: tuple[Prepared, ...] = attrs.field(converter=_all, validator=_are_of_one_draft)
 
     @property
     def idempotent(self) -> bool:
-        """False: what is completed is no longer there to be completed."""
-        return False
+        """Whether it is a draft's; of one alone nobody can tell afterwards who completed it."""
+        return self.prepared[0].draft is not None
 
 
 @attrs.frozen
 class Abort(_Settling):
     """Take back what was prepared; what is gone already is taken back."""
 
-    prepared: Prepared = attrs.field(validator=instance_of(Prepared))
+    prepared: tuple[Prepared, ...] = attrs.field(converter=_all, validator=_are_of_one_draft)

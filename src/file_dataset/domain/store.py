@@ -17,6 +17,7 @@ from file_dataset.domain.requests import (
     Data,
     Delete,
     Download,
+    Pending,
     Read,
     Request,
     Stat,
@@ -43,7 +44,8 @@ class Store(ABC):
        InvalidUrlError, law 12) is a bug and does propagate.
     3. When the iterator is closed or exhausted, nothing that it started is still running.
     4. Write and Upload are atomic: readers see the old object or the new one. Download leaves a
-       whole file or none. What Prepare wrote is invisible until Complete, and gone after Abort.
+       whole file or none. What Prepare wrote is invisible until Complete, and gone after Abort;
+       ``pending`` names it meanwhile.
     5. A later read sees a completed write.
     6. Delete of a missing object succeeds.
     7. CREATE: of N racers exactly one wins, the others get AlreadyExistsError.
@@ -90,6 +92,10 @@ class Store(ABC):
         """
         with closing(self.list(prefix, recursive=recursive)) as found:
             yield from (each for each in found if each.url.key.startswith(prefix.stem + start))
+
+    def pending(self, prefix: Url, /) -> Iterator[Pending]:  # noqa: ARG002 - for those who prepare
+        """What was prepared below a prefix, by anyone, and is neither completed nor aborted."""
+        return iter(())
 
     def close(self) -> None:  # noqa: B027 - most stores hold nothing that needs closing
         """Let go of connections; a store that is used again makes new ones."""
