@@ -29,7 +29,7 @@ from file_dataset.domain.objects import (
     WriteMode,
 )
 from file_dataset.domain.per_object import PerObjectStore
-from file_dataset.domain.requests import Data, Prepared
+from file_dataset.domain.requests import Data, Draft, Pending, Prepared
 from file_dataset.domain.url import Url
 
 
@@ -38,11 +38,23 @@ class _Object:
     data: bytes
     etag: str
     modified: datetime
+    token: str = ""  # of the preparation that made it
 
     @classmethod
     def of(cls, data: Data) -> _Object:
         held = bytes(data)
         return cls(held, hashlib.md5(held, usedforsecurity=False).hexdigest(), datetime.now(UTC))
+
+
+@attrs.frozen
+class _Preparation:
+    prepared: Prepared
+    data: bytes
+    begun: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+
+    @property
+    def url(self) -> Url:
+        return self.prepared.url
 
 
 class MemoryStore(PerObjectStore):
@@ -57,7 +69,7 @@ class MemoryStore(PerObjectStore):
 
     def __init__(self) -> None:
         self._objects: dict[Url, _Object] = {}
-        self._prepared: dict[str, bytes] = {}
+        self._prepared: dict[tuple[Url, str], _Preparation] = {}
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
@@ -116,28 +128,58 @@ class MemoryStore(PerObjectStore):
         with self._lock:
             self._objects.pop(url, None)
 
-    def _prepare(self, source: Url, url: Url) -> Prepared:
+    def _prepare(self, source: Url, url: Url, draft: Draft | None) -> Prepared:
         self._check_process()
-        token = os.urandom(16).hex()
         if source.is_local:
             with local_errors(source):
-                self._prepared[token] = Path(source.path).read_bytes()
+                data = Path(source.path).read_bytes()
         else:
-            self._prepared[token] = self._find(source).data
-        return Prepared(url, token)
-
-    def _complete(self, prepared: Prepared) -> None:
-        self._check_process()
-        data = self._prepared.pop(prepared.token, None)
-        if data is None:
-            raise NotFoundError(f"{prepared.url}: nothing is prepared", url=prepared.url)
-        made = _Object.of(data)
+            data = self._find(source).data
+        token = os.urandom(16).hex() if draft is None else draft.attempt
+        prepared = Prepared(url, token, draft, size=len(data))
         with self._lock:
-            self._objects[prepared.url] = made
+            self._prepared[url, token] = _Preparation(prepared, data)
+        return prepared
 
-    def _abort(self, prepared: Prepared) -> None:
+    def _complete(self, prepared: tuple[Prepared, ...]) -> None:
         self._check_process()
-        self._prepared.pop(prepared.token, None)
+        with self._lock:
+            made = {each.url: self._completed(each) for each in prepared}
+            self._objects.update(made)
+            self._forget(prepared)
+
+    def _completed(self, prepared: Prepared) -> _Object:
+        """The object that a preparation makes, or has made before."""
+        url, token = prepared.url, prepared.token
+        if (waiting := self._prepared.get((url, token))) is not None:
+            return attrs.evolve(_Object.of(waiting.data), token=token)
+        if prepared.draft is None:
+            raise NotFoundError(f"{url}: nothing is prepared", url=url)
+        there = self._objects.get(url)
+        if there is None or there.token != token:
+            raise PreconditionFailedError(
+                f"{url}: the draft {prepared.draft.attempt} was aborted, or others wrote there "
+                f"since",
+                url=url,
+            )
+        return there
+
+    def _abort(self, prepared: tuple[Prepared, ...]) -> None:
+        self._check_process()
+        with self._lock:
+            self._forget(prepared)
+
+    def _forget(self, prepared: tuple[Prepared, ...]) -> None:
+        for each in prepared:
+            self._prepared.pop((each.url, each.token), None)
+
+    def pending(self, prefix: Url, /) -> Iterator[Pending]:
+        """What is prepared below a prefix, in the order of the keys."""
+        self._check_process()
+        with self._lock:
+            waiting = [each for each in self._prepared.values() if prefix.contains(each.url)]
+        for each in sorted(waiting, key=lambda each: each.url):
+            yield Pending(each.prepared, each.begun)
 
     def list(self, prefix: Url, /, *, recursive: bool = True) -> Iterator[ObjectInfo | Prefix]:
         """The objects below a prefix, in the order of their keys."""

@@ -23,6 +23,7 @@ from file_dataset.domain.requests import (
     Data,
     Delete,
     Download,
+    Draft,
     Prepare,
     Prepared,
     Read,
@@ -57,9 +58,10 @@ class PerObjectStore(Store):
 
     Write ``_stat``, ``_read``, ``_write``, ``_delete`` and ``list``, and downloads, uploads and
     copies work too, by way of memory; override ``_download``, ``_upload`` and ``_copy`` where the
-    store can do better, such as tell the etag of what it downloaded. ``verbs`` is what was written.
-    Each method raises a StoreError for what went wrong; whatever else it raises is a bug and stops
-    the batch.
+    store can do better, such as tell the etag of what it downloaded. ``_prepare``, ``_complete``
+    and ``_abort`` go together, and with them goes ``pending``. ``verbs`` is what was written. Each
+    method raises a StoreError for what went wrong; whatever else it raises is a bug and stops the
+    batch.
     """
 
     workers: int = 16
@@ -127,13 +129,13 @@ class PerObjectStore(Store):
     def _copy(self, source: Url, url: Url, mode: WriteMode) -> None:
         self._write(url, self._read(source, None), mode)
 
-    def _prepare(self, source: Url, url: Url) -> Prepared:
+    def _prepare(self, source: Url, url: Url, draft: Draft | None) -> Prepared:
         raise NotImplementedError
 
-    def _complete(self, prepared: Prepared) -> None:
+    def _complete(self, prepared: tuple[Prepared, ...]) -> None:
         raise NotImplementedError
 
-    def _abort(self, prepared: Prepared) -> None:
+    def _abort(self, prepared: tuple[Prepared, ...]) -> None:
         raise NotImplementedError
 
 
@@ -155,7 +157,7 @@ _METHODS: dict[Verb, Callable[[PerObjectStore, Any], object]] = {
     Upload: lambda store, r: store._upload(r.path, r.url, r.mode),
     Copy: lambda store, r: store._copy(r.source, r.url, r.mode),
     Delete: lambda store, r: store._delete(r.url),
-    Prepare: lambda store, r: store._prepare(r.source, r.url),
+    Prepare: lambda store, r: store._prepare(r.source, r.url, r.draft),
     Complete: lambda store, r: store._complete(r.prepared),
     Abort: lambda store, r: store._abort(r.prepared),
 }

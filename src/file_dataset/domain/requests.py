@@ -109,6 +109,7 @@ class Write(_Writing):
 
     @property
     def idempotent(self) -> bool:
+        """Whether it replaces whatever is there, or who asks does not mind."""
         return self.repeatable or self.mode is OVERWRITE
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from file_dataset.domain.outcomes import Outcome
-from file_dataset.domain.requests import Abort, Delete, Prepared, Read, Request
+from file_dataset.domain.requests import Abort, Delete, Draft, Prepared, Read, Request
 from file_dataset.domain.store import Store, Verb
 from file_dataset.domain.url import Url
 from file_dataset.testing._keys import MEETING_KEYS, clash
@@ -60,6 +60,13 @@ class Bench(RuleBasedStateMachine):
     def known(self, draw: st.DataObject) -> str:
         """The key of an object, or, now and then, of none."""
         return draw.draw(st.sampled_from([*sorted(self.model.objects), "missing", "a"]))
+
+    def draft_of(self, url: Url) -> Draft | None:
+        """A new draft of a directory that the object is in, if it is in one."""
+        segments = url.key.removeprefix(self.model.prefix.stem).split("/")
+        if len(segments) == 1 or not segments[0]:
+            return None
+        return Draft(self.model.prefix.joined(segments[0]), uuid.uuid4().hex)
 
     def abort_prepared(self, prepared: Prepared) -> None:
         """Take a preparation back."""

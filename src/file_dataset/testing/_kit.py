@@ -15,6 +15,7 @@ from file_dataset.domain.requests import (
     Copy,
     Delete,
     Download,
+    Pending,
     Prepare,
     Prepared,
     Read,
@@ -240,6 +241,17 @@ class Kit(Asking):
             raise self.broken(did, expected="a listing", seen=error, law=law) from error
         names = [f"{type(item).__name__} {item.url}" for item in found]
         self.expect(len(names) == len(set(names)), did=did, expected="each once", seen=names)
+        return found
+
+    def pending(self, prefix: Url) -> list[Pending]:
+        """What is prepared below a prefix."""
+        did = f"pending({prefix})"
+        try:
+            found = list(self.store.pending(prefix))
+        except FileDatasetError as error:
+            raise self.broken(did, expected="what is prepared", seen=error) from error
+        naive = [each for each in found if each.begun is not None and each.begun.tzinfo is None]
+        self.expect(not naive, did=did, expected="times with a time zone", seen=naive)
         return found
 
     def expect_objects(

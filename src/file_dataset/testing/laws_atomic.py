@@ -13,6 +13,7 @@ from file_dataset.domain.requests import Abort, Complete, Copy, Download, Upload
 from file_dataset.domain.store import Store
 from file_dataset.testing._kit import Kit, body
 from file_dataset.testing.laws_batches import SETTLING
+from file_dataset.testing.laws_drafts import drafts_are_seen_together
 
 _LARGE = 1 << 18
 _ROUNDS = 24
@@ -28,6 +29,7 @@ def whole_or_nothing(kit: Kit) -> None:
         _failing_downloads_leave_nothing(kit)
     if kit.makers and kit.can(*SETTLING):
         _prepared_is_invisible(kit)
+        drafts_are_seen_together(kit)
 
 
 def _readers_see_whole_objects(kit: Kit) -> None:

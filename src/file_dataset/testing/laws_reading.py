@@ -11,10 +11,11 @@ from file_dataset.domain.errors import (
 )
 from file_dataset.domain.objects import ObjectInfo, Prefix, Span
 from file_dataset.domain.outcomes import Failed
-from file_dataset.domain.requests import Delete, Download, Read, Stat
+from file_dataset.domain.requests import Complete, Delete, Download, Read, Stat
 from file_dataset.domain.url import Url
 from file_dataset.testing._keys import below, parent
 from file_dataset.testing._kit import Kit, body
+from file_dataset.testing.laws_batches import SETTLING
 
 
 def spans_are_clipped(kit: Kit) -> None:
@@ -40,6 +41,10 @@ def spans_are_clipped(kit: Kit) -> None:
                 expected = data[span.start : span.stop]
                 did = f"{request} of {size} bytes"
                 kit.expect(seen == expected, did=did, expected=expected, seen=seen)
+    if kit.makers and kit.can(*SETTLING):
+        url = kit.fresh().joined("empty")
+        kit.do(Complete(kit.prepare(url, b"", of_file=True)))
+        kit.expect_bytes(url, b"", did="Prepare an empty file, and Complete it")
 
 
 _TREE = ("a/x", "a/d/y", "a/d/z", "a/e.d/y", "ab", "a.b", "abc/z", "a-b/q/r/s", "b/a/x")

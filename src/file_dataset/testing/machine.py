@@ -191,16 +191,20 @@ class StoreMachine(Bench):
     # Preparing objects.
 
     @_offered(Prepare, Complete, Abort)
-    @rule(draw=st.data(), data=_bodies, target=preparations)
+    @rule(draw=st.data(), data=_bodies, is_draft=st.booleans(), target=preparations)
     def prepare(
-        self, draw: st.DataObject, data: bytes
+        self,
+        draw: st.DataObject,
+        data: bytes,
+        is_draft: bool,  # noqa: FBT001 - a rule
     ) -> _Preparation | MultipleResults[_Preparation]:
         """Prepare an object of a local file, often in place of one that is there."""
         key = self.known(draw) if draw.draw(st.booleans()) else draw.draw(_keys)
         if not self.takes(key):
             return multiple()
         self.model.tried.add(key)
-        request = Prepare(Url.local(self.path(data)), self.model.url(key))
+        source, url = Url.local(self.path(data)), self.model.url(key)
+        request = Prepare(source, url, self.draft_of(url) if is_draft else None)
         outcome = self.outcome(request)
         if isinstance(outcome, Failed):
             self.model.expect_failed(key, request, outcome)
@@ -208,13 +212,15 @@ class StoreMachine(Bench):
         self.pending.add(outcome.value)
         return key, data, outcome.value
 
-    @rule(preparation=consumes(preparations))
-    def complete(self, preparation: _Preparation) -> None:
-        """Complete a preparation, or take it back if it cannot be completed."""
+    @rule(preparation=consumes(preparations), again=st.booleans())
+    def complete(self, preparation: _Preparation, again: bool) -> None:  # noqa: FBT001 - a rule
+        """Complete a preparation, once or twice, or take it back if it cannot be completed."""
         key, data, prepared = preparation
         request = Complete(prepared)
         if self.model.settle_made(key, data, request, self.outcome(request)):
             self.pending.discard(prepared)
+            if again and prepared.draft is not None:
+                self.model.settle_made(key, data, request, self.outcome(request))
         else:
             self.abort_prepared(prepared)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from file_dataset.adapters import local
 from file_dataset.adapters.local import LocalStore
+from file_dataset.adapters.local import store as local
 from file_dataset.domain.errors import (
     AlreadyExistsError,
     InvalidUrlError,

@@ -142,10 +142,10 @@ def test_nothing_is_kept_of_rows_that_could_not_be_read(options, tmp_path):
 def test_directories_of_rows_that_could_not_be_written_are_kept(items, options, store, tmp_path):
     put = store.store._prepare
 
-    def full(source: Url, url: Url) -> object:
+    def full(source: Url, url: Url, draft: object) -> object:
         if "/0/" in str(url):
             raise NoSpaceError(f"{url}: no space left")
-        return put(source, url)
+        return put(source, url, draft)
 
     store.store._prepare = full
     pipeline = Pipeline(odd_fails, into_path="memory://out", options=options, keep_failed=tmp_path)

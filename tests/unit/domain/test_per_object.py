@@ -139,9 +139,9 @@ def test_each_verb_calls_its_method_with_what_was_asked():
         ("_download", URL, path),
         ("_upload", path, URL, CREATE),
         ("_copy", SOURCE, URL, CREATE),
-        ("_prepare", SOURCE, URL),
-        ("_complete", prepared),
-        ("_abort", prepared),
+        ("_prepare", SOURCE, URL, None),
+        ("_complete", (prepared,)),
+        ("_abort", (prepared,)),
     ]
 
 

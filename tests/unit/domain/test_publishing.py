@@ -65,7 +65,8 @@ class Place:
         if isinstance(self.store, MemoryStore):
             objects = {url.key: held.data for url, held in self.store._objects.items()}
             visible = {key: data for key, data in objects.items() if key.startswith("into/")}
-            return {key[5:]: data for key, data in visible.items()} | self.store._prepared
+            hidden = {str(each.url): each.data for each in self.store._prepared.values()}
+            return {key[5:]: data for key, data in visible.items()} | hidden
         into = Path(self.into.path)
         files = (path for path in into.rglob("*") if not path.is_dir())
         return {path.relative_to(into).as_posix(): path.read_bytes() for path in files}

@@ -12,6 +12,8 @@ from file_dataset.domain.requests import (
     Copy,
     Delete,
     Download,
+    Draft,
+    Pending,
     Prepare,
     Prepared,
     Read,
@@ -72,7 +74,7 @@ def test_a_request_knows_its_object_and_its_verb(request_):
 @each_request
 @pytest.mark.parametrize("url", [*NO_OBJECTS, "s3://bucket/key", None], ids=str)
 def test_a_request_is_about_an_object(request_, url):
-    prepared = getattr(request_, "prepared", None)
+    (prepared,) = getattr(request_, "prepared", (None,))
     for name in {"url", "source"} & attrs.fields_dict(type(request_)).keys():
         with pytest.raises((InvalidUrlError, TypeError)):
             attrs.evolve(request_, **{name: url})
@@ -88,6 +90,66 @@ def test_what_may_be_done_twice_says_so(request_):
         assert request_.mode is OVERWRITE
         for mode in (CREATE, IfMatch("tag")):
             assert not attrs.evolve(request_, mode=mode).idempotent
+
+
+def test_who_knows_his_own_bytes_may_write_them_twice():
+    assert Write(URL, b"data", CREATE, repeatable=True).idempotent
+
+
+DRAFT = Draft(Url.parse("s3://bucket/row"), "attempt-1")
+
+
+def of_draft(name, draft=DRAFT):
+    return Prepared(Url.parse(f"s3://bucket/row/{name}"), "token", draft)
+
+
+@pytest.mark.parametrize("kind", [Complete, Abort])
+def test_a_draft_is_settled_as_one(kind):
+    both = kind([of_draft("a"), of_draft("b")])
+    assert both.prepared == (of_draft("a"), of_draft("b"))
+    assert both.url == DRAFT.root
+    assert both.idempotent
+    assert kind(of_draft("a")) == kind((of_draft("a"),))
+
+
+@pytest.mark.parametrize("kind", [Complete, Abort])
+@pytest.mark.parametrize(
+    "prepared",
+    [
+        (),
+        (Prepared(URL, "1"), Prepared(URL, "2")),
+        (of_draft("a"), Prepared(URL, "2")),
+        (of_draft("a"), of_draft("b", Draft(DRAFT.root, "attempt-2"))),
+        (of_draft("a"), of_draft("b", Draft(DRAFT.root.joined("below"), "attempt-1"))),
+    ],
+)
+def test_what_is_settled_together_is_of_one_draft(kind, prepared):
+    with pytest.raises(ValueError, match="one draft"):
+        kind(prepared)
+
+
+@pytest.mark.parametrize("root", ["s3://bucket", "s3://bucket/row/", "row"])
+def test_a_draft_has_a_root(root):
+    with pytest.raises((InvalidUrlError, TypeError)):
+        Draft(Url.parse(root) if "://" in root else root, "attempt")
+
+
+@pytest.mark.parametrize("attempt", ["", "a/b", "..", "a.b", "x" * 65, "é", 1])
+def test_an_attempt_is_a_name_that_fits_everywhere(attempt):
+    with pytest.raises((ValueError, TypeError)):
+        Draft(DRAFT.root, attempt)
+
+
+@pytest.mark.parametrize("key", ["row", "rows/a", "ro", "other/row/a"])
+def test_what_is_prepared_for_a_draft_lies_below_its_root(key):
+    url = Url.parse(f"s3://bucket/{key}")
+    with pytest.raises(InvalidUrlError, match="not below"):
+        Prepare(SOURCE, url, DRAFT)
+    assert Prepare(SOURCE, DRAFT.root.joined("a"), DRAFT).draft == DRAFT
+
+
+def test_what_is_pending_is_a_value():
+    assert Pending(of_draft("a")) == Pending(of_draft("a"), None)
 
 
 @each_request

@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -27,7 +28,7 @@ from file_dataset.domain.errors import (
 from file_dataset.domain.files import local_errors
 from file_dataset.domain.objects import CREATE, OVERWRITE, IfMatch, ObjectInfo, Prefix, Span
 from file_dataset.domain.outcomes import Done, Failed
-from file_dataset.domain.requests import Copy, Delete, Prepared, Read
+from file_dataset.domain.requests import Copy, Delete, Pending, Prepared, Read
 from file_dataset.domain.url import Url
 
 # Law 1: exactly one outcome per request.
@@ -120,8 +121,8 @@ class ForgetsTheVerb(MemoryStore):
 
 
 class TripsOverForeignTokens(MemoryStore):
-    def _complete(self, prepared: Prepared) -> None:
-        if not prepared.token.isalnum():
+    def _complete(self, prepared: tuple[Prepared, ...]) -> None:
+        if not prepared[0].token.isalnum():
             raise ValueError("no token of this store")
         super()._complete(prepared)
 
@@ -221,10 +222,10 @@ class EmptiesBeforeItUploads(MemoryStore):
 
 
 class PreparesInPublic(MemoryStore):
-    def _prepare(self, source, url):
-        prepared = super()._prepare(source, url)
-        super()._complete(prepared)
-        return super()._prepare(url, url)
+    def _prepare(self, source, url, draft):
+        prepared = super()._prepare(source, url, draft)
+        super()._complete((prepared,))
+        return super()._prepare(url, url, draft)
 
 
 class CompletesWhatWasAborted(MemoryStore):
@@ -234,7 +235,7 @@ class CompletesWhatWasAborted(MemoryStore):
 
 class AbortsOnlyOnce(MemoryStore):
     def _abort(self, prepared):
-        if prepared.token not in self._prepared:
+        if not any((each.url, each.token) in self._prepared for each in prepared):
             raise NotFoundError("nothing is prepared")
         super()._abort(prepared)
 
@@ -242,7 +243,8 @@ class AbortsOnlyOnce(MemoryStore):
 class AbortsTheAttemptsOfOthers(LocalStore):
     def _abort(self, prepared):
         super()._abort(prepared)
-        self._delete(prepared.url)
+        for each in prepared:
+            self._delete(each.url)
 
 
 class EmptiesWhenItFails(MemoryStore):
@@ -263,15 +265,172 @@ class DeletesTheOldFile(MemoryStore):
 
 class CompletesBesideWhatIsThere(MemoryStore):
     def _complete(self, prepared):
-        if prepared.url in self._objects:
-            self._prepared.pop(prepared.token)
+        if prepared[0].url in self._objects:
+            self._forget(prepared)
         else:
             super()._complete(prepared)
 
 
 class RefusesToPrepareFiles(MemoryStore):
-    def _prepare(self, source, url):
-        return super()._prepare(Url("memory", "", "none") if source.is_local else source, url)
+    def _prepare(self, source, url, draft):
+        missing = Url("memory", "", "none")
+        return super()._prepare(missing if source.is_local else source, url, draft)
+
+
+# Law 4, as far as it is about drafts.
+
+
+class PreparesWithoutTheDraft(MemoryStore):
+    def _prepare(self, source, url, draft):
+        return super()._prepare(source, url, None)
+
+
+class LiesAboutTheSize(MemoryStore):
+    def _prepare(self, source, url, draft):
+        prepared = super()._prepare(source, url, draft)
+        return attrs.evolve(prepared, size=(prepared.size or 0) + 1)
+
+
+class ShowsEachFileOfADraftByItself(MemoryStore):
+    def _prepare(self, source, url, draft):
+        prepared = super()._prepare(source, url, draft)
+        if draft is not None and self.list_names(draft.root):
+            super()._complete((prepared,))
+        return prepared
+
+    def list_names(self, root):
+        return [each for each in self._prepared.values() if root.contains(each.url)][1:]
+
+
+class CompletesTheFirstOfADraft(MemoryStore):
+    def _complete(self, prepared):
+        super()._complete(prepared[:1])
+        self._forget(prepared)
+
+
+class CompletesOnlyOnce(MemoryStore):
+    def _complete(self, prepared):
+        if not any((each.url, each.token) in self._prepared for each in prepared):
+            raise PreconditionFailedError("complete already")
+        super()._complete(prepared)
+
+
+class CompletesOnlyItsOwn(LocalStore):
+    def __init__(self):
+        super().__init__()
+        self.own = set()
+
+    def _prepare(self, source, url, draft):
+        prepared = super()._prepare(source, url, draft)
+        self.own.add(prepared)
+        return prepared
+
+    def _complete(self, prepared):
+        if prepared[0].draft and not self.own.issuperset(prepared):
+            raise PreconditionFailedError("prepared by somebody else")
+        super()._complete(prepared)
+
+
+class CompletesOneAtATimeOrFails(MemoryStore):
+    def __init__(self):
+        super().__init__()
+        self.busy = threading.Lock()
+
+    def _complete(self, prepared):
+        if not self.busy.acquire(blocking=False):
+            raise StoreError("somebody else is at it")
+        try:
+            threading.Event().wait(0.01)
+            super()._complete(prepared)
+        finally:
+            self.busy.release()
+
+
+class AbortsAllAttempts(MemoryStore):
+    def _abort(self, prepared):
+        for each in list(self._prepared.values()):
+            if each.prepared.draft and prepared[0].draft:
+                self._forget((each.prepared,))
+        super()._abort(prepared)
+
+
+class AbortsWhatIsComplete(MemoryStore):
+    def _abort(self, prepared):
+        for each in prepared:
+            held = self._objects.get(each.url)
+            if each.draft and held and held.token == each.token:
+                self._delete(each.url)
+        super()._abort(prepared)
+
+
+class TakesAnythingForComplete(MemoryStore):
+    def _complete(self, prepared):
+        if prepared[0].draft is None or all(each.url not in self._objects for each in prepared):
+            super()._complete(prepared)
+        else:
+            super()._complete(
+                tuple(each for each in prepared if (each.url, each.token) in self._prepared)
+            )
+
+
+class BringsOldBytesBack(MemoryStore):
+    def __init__(self):
+        super().__init__()
+        self.kept = {}
+
+    def _complete(self, prepared):
+        for each in prepared:
+            key = each.url, each.token
+            if each.draft and key in self._prepared:
+                self.kept[key] = self._prepared[key]
+            elif key in self.kept:
+                self._prepared[key] = self.kept[key]
+        super()._complete(prepared)
+
+
+class ReplacesWhatTheDraftDoesNotName(MemoryStore):
+    def _complete(self, prepared):
+        draft = prepared[0].draft
+        if draft is not None and (prepared[0].url, prepared[0].token) in self._prepared:
+            for url in [url for url in self._objects if draft.root.contains(url)]:
+                self._delete(url)
+        super()._complete(prepared)
+
+
+class NamesNothingPending(MemoryStore):
+    def pending(self, prefix, /):
+        return iter(())
+
+
+class RefusesToNameWhatIsPending(MemoryStore):
+    def pending(self, prefix, /):
+        raise UnsupportedError("nobody can know")
+
+
+class NamesWhatIsComplete(MemoryStore):
+    def pending(self, prefix, /):
+        yield from super().pending(prefix)
+        for url, held in list(self._objects.items()):
+            if held.token and prefix.contains(url):
+                yield Pending(Prepared(url, held.token))
+
+
+class NamesWhatBeginsAlike(MemoryStore):
+    def pending(self, prefix, /):
+        everything = super().pending(Url(prefix.scheme, prefix.authority, ""))
+        return (each for each in everything if str(each.prepared.url).startswith(str(prefix)))
+
+
+class NamesWhatNobodyCanAbort(MemoryStore):
+    def pending(self, prefix, /):
+        for each in super().pending(prefix):
+            yield attrs.evolve(each, prepared=attrs.evolve(each.prepared, token="lost"))
+
+
+class BeginsInNoTimeZone(MemoryStore):
+    def pending(self, prefix, /):
+        for each in super().pending(prefix):
+            yield attrs.evolve(each, begun=datetime.now())  # noqa: DTZ005
 
 
 # Law 5: later reads see it.
@@ -851,6 +1010,24 @@ BROKEN: dict[int, list[type[MemoryStore] | type[LocalStore]]] = {
         DeletesTheOldFile,
         CompletesBesideWhatIsThere,
         RefusesToPrepareFiles,
+        PreparesWithoutTheDraft,
+        LiesAboutTheSize,
+        ShowsEachFileOfADraftByItself,
+        CompletesTheFirstOfADraft,
+        CompletesOnlyOnce,
+        CompletesOnlyItsOwn,
+        CompletesOneAtATimeOrFails,
+        AbortsAllAttempts,
+        AbortsWhatIsComplete,
+        TakesAnythingForComplete,
+        BringsOldBytesBack,
+        ReplacesWhatTheDraftDoesNotName,
+        NamesNothingPending,
+        RefusesToNameWhatIsPending,
+        NamesWhatIsComplete,
+        NamesWhatBeginsAlike,
+        NamesWhatNobodyCanAbort,
+        BeginsInNoTimeZone,
     ],
     5: [
         ReadsFromAStaleCache,

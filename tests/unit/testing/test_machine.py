@@ -43,10 +43,9 @@ class ForgetsOneInFive(MemoryStore):
 
 class CompletesWithOldBytes(MemoryStore):
     def _complete(self, prepared):
-        old = self._objects.get(prepared.url)
+        old = {each.url: self._objects.get(each.url) for each in prepared}
         super()._complete(prepared)
-        if old is not None:
-            self._objects[prepared.url] = old
+        self._objects.update({url: held for url, held in old.items() if held is not None})
 
 
 class KeepsATemporaryFile(MemoryStore):

@@ -10,6 +10,7 @@ from attrs.validators import instance_of
 
 from file_dataset.domain.objects import ObjectInfo, Prefix
 from file_dataset.domain.outcomes import Done, Failed, Outcome
+from file_dataset.domain.requests import Pending
 from file_dataset.domain.store import Store, Verb
 from file_dataset.domain.url import Url
 
@@ -45,6 +46,10 @@ class Layer(Store):
     ) -> Iterator[ObjectInfo | Prefix]:
         """What the store inside lists."""
         return self.store.list_starting(prefix, start, recursive=recursive)
+
+    def pending(self, prefix: Url, /) -> Iterator[Pending]:
+        """What the store inside has prepared below a prefix."""
+        return self.store.pending(prefix)
 
     def close(self) -> None:
         """Let the store inside let go of its connections."""

@@ -72,7 +72,7 @@ def _relayed_chunk(
 
 def _onward(request: Copy | Prepare, path: Path) -> Request[object]:
     if isinstance(request, Prepare):
-        return Prepare(Url.local(path), request.url)
+        return Prepare(Url.local(path), request.url, request.draft)
     return Upload(path, request.url, request.mode)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import attrs
 from attrs.validators import ge, gt, instance_of
@@ -15,13 +15,11 @@ from file_dataset.domain.errors import StoreError, ThrottledError
 from file_dataset.domain.objects import ObjectInfo, Prefix
 from file_dataset.domain.outcomes import Failed, Outcome
 from file_dataset.domain.ports import Clock
-from file_dataset.domain.requests import Request
+from file_dataset.domain.requests import Pending, Request
 from file_dataset.domain.threads import closing
 from file_dataset.domain.url import Url
 
 T = TypeVar("T")
-
-_Listed: TypeAlias = ObjectInfo | Prefix
 
 
 def _uniform() -> float:
@@ -84,15 +82,19 @@ class Retrying(Layer):
 
     def list(self, prefix: Url, /, *, recursive: bool = True) -> Iterator[ObjectInfo | Prefix]:
         """What the store inside lists, from the first attempt that gives an item or ends well."""
-        return self._listed(lambda: self.store.list(prefix, recursive=recursive))
+        return self._begun(lambda: self.store.list(prefix, recursive=recursive))
 
     def list_starting(
         self, prefix: Url, start: str, /, *, recursive: bool = True
     ) -> Iterator[ObjectInfo | Prefix]:
         """What the store inside lists, as ``list``."""
-        return self._listed(lambda: self.store.list_starting(prefix, start, recursive=recursive))
+        return self._begun(lambda: self.store.list_starting(prefix, start, recursive=recursive))
 
-    def _listed(self, ask: Callable[[], Iterator[_Listed]]) -> Iterator[_Listed]:
+    def pending(self, prefix: Url, /) -> Iterator[Pending]:
+        """What the store inside has prepared, from the first attempt as with ``list``."""
+        return self._begun(lambda: self.store.pending(prefix))
+
+    def _begun(self, ask: Callable[[], Iterator[T]]) -> Iterator[T]:
         tried = 0
         for attempt in range(1, self.attempts + 1):
             try:

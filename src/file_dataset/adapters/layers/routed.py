@@ -26,6 +26,7 @@ from file_dataset.domain.requests import (
     Copy,
     Delete,
     Download,
+    Pending,
     Prepare,
     Read,
     Request,
@@ -54,9 +55,9 @@ class Routed(Store):
     The parts of a batch that go to several stores are carried out at the same time. A copy whose
     source and target are served by different stores is an upload if the source is a local file, a
     download if the target is one that may be overwritten, and otherwise both, by way of temporary
-    files; a preparation likewise. Local files are read and placed where they are, whichever store
-    is mounted for them. A listing comes from the one store that serves its prefix. A URL that no
-    store serves is the failure of its request.
+    files; a preparation likewise, and all of a draft is at one store. Local files are read and
+    placed where they are, whichever store is mounted for them. A listing comes from the one store
+    that serves its prefix. A URL that no store serves is the failure of its request.
 
     Args:
         mounts: Which store serves what lies below a URL; the longest fitting one counts. A URL of
@@ -145,6 +146,14 @@ class Routed(Store):
         """
         return self._serving(prefix).list_starting(prefix, start, recursive=recursive)
 
+    def pending(self, prefix: Url, /) -> Iterator[Pending]:
+        """What the store that serves the prefix has prepared below it.
+
+        Raises:
+            UnsupportedSchemeError: If no store serves it.
+        """
+        return self._serving(prefix).pending(prefix)
+
     def close(self) -> None:
         """Let all stores that are known so far let go of their connections."""
         with contextlib.ExitStack() as stack:
@@ -165,7 +174,17 @@ class Routed(Store):
         target = self._serving(request.url)
         if isinstance(request, Copy):
             return self._way_of_copy(request, self._serving(request.source), target)
-        if isinstance(request, Prepare) and not request.source.is_local:
+        if isinstance(request, Prepare):
+            return self._way_of_preparation(request, target)
+        return target.run, request
+
+    def _way_of_preparation(self, request: Prepare, target: Store) -> tuple[_Way, Request[object]]:
+        if request.draft is not None and self._serving(request.draft.root) is not target:
+            raise UnsupportedError(
+                f"{request.url.redacted} cannot be a part of a draft of "
+                f"{request.draft.root.redacted}, because another store is mounted there"
+            )
+        if not request.source.is_local:
             source = self._serving(request.source)
             if source is not target and target.can(Prepare, request.url):
                 return self._relay, request

@@ -1,4 +1,4 @@
-"""``file://`` and plain paths: files of this machine, as objects."""
+"""Files of this machine, as objects."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
+import attrs
+
+from file_dataset.adapters.local.drafts import Place, is_staged, receipt
+from file_dataset.adapters.local.pending import pending
 from file_dataset.domain.errors import (
+    InvalidUrlError,
     NotFoundError,
     PreconditionFailedError,
     RangeNotSatisfiableError,
+    StoreError,
     UnsupportedError,
 )
 from file_dataset.domain.files import is_temporary, local_errors, replacing
@@ -30,10 +37,12 @@ from file_dataset.domain.objects import (
     WriteMode,
 )
 from file_dataset.domain.per_object import PerObjectStore
-from file_dataset.domain.requests import Data, Prepared
+from file_dataset.domain.requests import Data, Draft, Pending, Prepared
 from file_dataset.domain.url import Url
 
 _AT_ONCE = 2**30
+# The directories above that of an attempt, which are there only as long as there are attempts.
+_STAGE_AND_RECORDS: Final = 2
 # copy_file_range(2): the two files are on different, or on very special file systems.
 _NOT_FOR_THESE = frozenset(
     {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.ETXTBSY}
@@ -46,6 +55,11 @@ class LocalStore(PerObjectStore):
     Directories come into being with the first file below them and are no objects themselves.
     Symbolic links to files are read through; a write replaces the link and not what it leads to,
     and a listing does not enter linked directories. Devices, pipes and sockets are refused.
+
+    The files of a draft are seen all at once, in a directory that takes the place of the one that
+    is there; what the draft does not name is linked over, and whoever writes to the old directory
+    at that very moment may find his file gone. Where the system cannot exchange directories (Linux
+    can, on its usual file systems), there is none for the time between two renames.
     """
 
     workers = 4
@@ -98,9 +112,12 @@ class LocalStore(PerObjectStore):
         with contextlib.suppress(NotFoundError), local_errors(url):
             os.unlink(url.path)
 
-    def _prepare(self, source: Url, url: Url) -> Prepared:
+    def _prepare(self, source: Url, url: Url, draft: Draft | None) -> Prepared:
         with local_errors(source):
             _regular(source)
+        if draft is not None:
+            return self._prepare_draft(source, url, draft)
+        _check(url)
         temporary, made = begin(url)
         self._brought.update(list(temporary.parents)[:made])
         prepared = Prepared(url, f"{temporary.name}:{made}")
@@ -108,24 +125,67 @@ class LocalStore(PerObjectStore):
             with local_errors(url):
                 _copy_file(source, temporary)
                 stamp(temporary)
+                return attrs.evolve(prepared, size=temporary.stat().st_size)
         except BaseException:
-            self._abort(prepared)
+            self._abort((prepared,))
             raise
-        return prepared
 
-    def _complete(self, prepared: Prepared) -> None:
-        temporary, _ = _parts(prepared)
-        with local_errors(prepared.url):
-            os.replace(temporary, prepared.url.path)
-        self._brought.difference_update(temporary.parents)
-
-    def _abort(self, prepared: Prepared) -> None:
-        temporary, made = _parts(prepared)
-        with local_errors(prepared.url):
+    def _prepare_draft(self, source: Url, url: Url, draft: Draft) -> Prepared:
+        place = Place.of(draft)
+        _check(url)
+        with local_errors(draft.root):
+            place.check_root()
+        hidden = place.hidden(url)
+        path = Path(hidden.path)
+        temporary, made = _begin_hidden(hidden, url)
+        # Of the directories that came with it, those above its attempt's may outlive its end.
+        above = max(0, made - 1 - list(path.parents).index(place.attempt))
+        self._brought.update(list(place.attempt.parents)[:above])
+        try:
+            with local_errors(url):
+                _copy_file(source, temporary)
+                stamp(temporary)
+                found, size = receipt(temporary), temporary.stat().st_size
+                os.replace(temporary, path)
+        except BaseException:
             temporary.unlink(missing_ok=True)
+            self._remove_empty(hidden, made)
+            raise
+        return Prepared(url, str(above), draft, receipt=found, size=size)
+
+    def _complete(self, prepared: tuple[Prepared, ...]) -> None:
+        first = prepared[0]
+        if first.draft is None:
+            temporary, _ = _parts(first)
+            with local_errors(first.url):
+                os.replace(temporary, first.url.path)
+            self._brought.difference_update(temporary.parents)
+            return
+        place = Place.of(first.draft)
+        with local_errors(first.draft.root):
+            place.complete(prepared)
+        self._brought.difference_update(place.attempt.parents)
+        remove_empty(Url.local(place.attempt), _STAGE_AND_RECORDS)
+
+    def _abort(self, prepared: tuple[Prepared, ...]) -> None:
+        first = prepared[0]
+        if first.draft is None:
+            temporary, made = _parts(first)
+            with local_errors(first.url):
+                temporary.unlink(missing_ok=True)
+            self._remove_empty(first.url, made)
+        else:
+            place = Place.of(first.draft)
+            with local_errors(first.draft.root):
+                place.abort()
+            made = max(_made(each) for each in prepared)
+            self._remove_empty(Url.local(place.attempt), max(_STAGE_AND_RECORDS, made))
+
+    def _remove_empty(self, url: Url, made: int) -> None:
         # What came with another file of the same directory goes with whichever is the last.
-        brought = sum(1 for _ in itertools.takewhile(self._brought.__contains__, temporary.parents))
-        self._brought.difference_update(remove_empty(prepared.url, max(made, brought)))
+        parents = Path(url.path).parents
+        brought = sum(1 for _ in itertools.takewhile(self._brought.__contains__, parents))
+        self._brought.difference_update(remove_empty(url, max(made, brought)))
 
     def list(self, prefix: Url, /, *, recursive: bool = True) -> Iterator[ObjectInfo | Prefix]:
         """The files below a directory in the order of their names, without those half written."""
@@ -135,6 +195,8 @@ class LocalStore(PerObjectStore):
         self, prefix: Url, start: str, /, *, recursive: bool = True
     ) -> Iterator[ObjectInfo | Prefix]:
         """As ``list``; directories whose name begins otherwise are not entered."""
+        if is_staged(prefix):
+            return
         with local_errors(prefix):
             try:
                 entries = sorted(os.scandir(prefix.path), key=lambda entry: entry.name)
@@ -150,6 +212,10 @@ class LocalStore(PerObjectStore):
                 # A file that is gone by now, or a pipe, is no object.
                 with contextlib.suppress(NotFoundError, UnsupportedError):
                     yield self._stat(url)
+
+    def pending(self, prefix: Url, /) -> Iterator[Pending]:
+        """The files of drafts below a prefix, and those that are, or were, being written there."""
+        return pending(prefix)
 
     def _list_directory(self, url: Url, *, recursive: bool) -> Iterator[ObjectInfo | Prefix]:
         if recursive:
@@ -201,6 +267,7 @@ def _placed(url: Url, mode: WriteMode, source: Url | None = None) -> Iterator[Pa
     if source is not None:
         with local_errors(source):
             _regular(source)
+    _check(url)
     with half_written(url) as temporary, local_errors(url):
         yield temporary
         stamp(temporary)
@@ -231,6 +298,26 @@ def _replace_version(temporary: Path, url: Url, etag: str) -> None:
         current = False
     if not current:
         raise PreconditionFailedError(f"{url}: is no longer version {etag}", url=url)
+
+
+def _check(url: Url) -> None:
+    """Raise InvalidUrlError if no object can be where a URL leads."""
+    if is_staged(url):
+        raise InvalidUrlError(f"{url}: such directories are for files that are not complete")
+
+
+def _begin_hidden(hidden: Url, url: Url) -> tuple[Path, int]:
+    """As begin() does, with the name that was asked for in what goes wrong."""
+    try:
+        return begin(hidden)
+    except StoreError as error:
+        error.url = url
+        raise
+
+
+def _made(prepared: Prepared) -> int:
+    """How many directories above its attempt's were made for a file of a draft."""
+    return int(prepared.token) if prepared.token.isdecimal() else 0
 
 
 def _parts(prepared: Prepared) -> tuple[Path, int]:
