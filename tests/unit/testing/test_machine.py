@@ -16,7 +16,7 @@ from file_dataset.testing import StoreMachine, store_state_machine
 ROOT = Url.parse("memory://kit/root")
 # Always the same examples, and no time spent on making them small: here it counts that one fails.
 THOROUGH = settings(
-    max_examples=100,
+    max_examples=400,
     stateful_step_count=30,
     deadline=None,
     database=None,
