@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from file_dataset.cli.tables import read_table
 
 COMMAND = str(Path(sys.executable).with_name("file-dataset"))
 FUNCTIONS = """
+import time
 from pathlib import Path
 
 def double(input_dir, output_dir):
@@ -24,6 +26,19 @@ def double(input_dir, output_dir):
     print("a function may print")
     (output_dir / "b.txt").write_text(text * 2)
     return {"b.txt": output_dir / "b.txt"}
+
+def wait_for_two(working_dir):
+    if (working_dir / "a.txt").read_text() == "2":
+        while not Path("out/1/b.txt").exists():
+            time.sleep(0.01)
+        print("waiting", flush=True)
+        while True:
+            time.sleep(0.01)
+    return {"b.txt": working_dir / "a.txt"}
+
+def leave(working_dir):
+    from file_dataset import UnauthenticatedError
+    raise UnauthenticatedError("of the function's own")
 
 def wait(working_dir):
     with open("never") as pipe:  # a FIFO that somebody holds, and nobody writes to
@@ -46,12 +61,14 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def started(place: Path, *arguments: str) -> subprocess.Popen[str]:
+def started(
+    place: Path, *arguments: str, cwd: str = ".", **variables: str
+) -> subprocess.Popen[str]:
     environment = {**os.environ, "TMPDIR": str(place / "tmp"), "PYTHONFAULTHANDLER": "1"}
     return subprocess.Popen(
         [COMMAND, *arguments],
-        cwd=place,
-        env=environment,
+        cwd=place / cwd,
+        env={**environment, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -69,8 +86,8 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def ran(place: Path, *arguments: str) -> tuple[int, str, str]:
-    return ended(started(place, *arguments))
+def ran(place: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
+    return ended(started(place, *arguments, **variables))
 
 
 def test_a_run_publishes_every_row_and_exits_with_0(place: Path) -> None:
@@ -144,6 +161,111 @@ def test_results_and_failures_can_be_kept_in_files(place: Path, kind: str) -> No
     assert set(failures["stage"]) == {"call", "read"}
 
 
+def test_a_run_stops_after_more_failures_than_allowed(place: Path) -> None:
+    # One before which others may have begun, with enough behind it.
+    lines = "".join(f"{number},bad.txt\n" for number in range(9))
+    (place / "bad.csv").write_text(f"id,a.txt\n{lines}")
+    told = ["functions:double", "bad.csv", "--into", "out", "--max-failures", "10%"]
+    code, out, _ = ran(place, "run", *told, "--failures", "failures.parquet")
+
+    assert code == 1
+    assert "0 rows came through, 9 failed" in out
+    assert "The run was stopped: 1 rows failed, allowed are 0.1 of all 9 (max_failures)" in out
+    assert "RunStoppedError" not in out
+    assert set(read_table(place / "failures.parquet")["id"]) == {str(n) for n in range(9)}
+
+
+def test_a_run_in_which_no_row_can_come_through_exits_with_3(place: Path) -> None:
+    (place / "s3.csv").write_text("id,a.txt\n" + "".join(f"{n},s3://b/{n}\n" for n in range(30)))
+    nowhere = dict.fromkeys(["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"], os.devnull)
+    arguments = ["run", "functions:double", "s3.csv", "--into", "out", "--json", "--no-progress"]
+    code, out, err = ran(place, *arguments, AWS_EC2_METADATA_DISABLED="true", **nowhere)
+
+    report = json.loads(out)
+    assert code == 3, err
+    assert "UnauthenticatedError" in report["stopped"]
+    assert report["stats"]["failed"] == 30
+    assert report["stats"]["not_run"] > 0
+
+
+def test_what_a_function_raises_is_nothing_that_stops_a_run(place: Path) -> None:
+    code, out, _ = ran(place, "run", "functions:leave", "good.csv", "--into", "out", "--json")
+
+    assert code == 1
+    assert json.loads(out)["stopped"] is None
+
+
+# Retries.
+
+
+@pytest.fixture
+def failed(place: Path, kind: str) -> Path:
+    """As ``place``, after a run of which rows 2 and 3 failed, both of which would do well now."""
+    (place / "mixed.csv").write_text("id,a.txt,c.txt\n007,one.txt,\n2,bad.txt,\n3,missing.txt,\n")
+    told = ["functions:double", "mixed.csv", "--into", "out", "--workers", "2"]
+    assert ran(place, "run", *told, "--failures", f"failures.{kind}")[0] == 1
+    (place / "bad.txt").write_text("good")
+    (place / "missing.txt").write_text("found")
+    (place / "out/007/b.txt").unlink()
+    (place / "elsewhere").mkdir()
+    return place
+
+
+PARQUET = pytest.mark.parametrize("kind", ["parquet"])
+
+
+def check_retried(failed: Path, code: int, out: str, err: str) -> None:
+    assert code == 0, err
+    assert "2 rows came through, 0 failed" in out
+    assert (failed / "out/2/b.txt").read_text() == "goodgood"
+    assert (failed / "out/3/b.txt").read_text() == "foundfound"
+    # What came through the first time was not run again.
+    assert not (failed / "out/007/b.txt").exists()
+
+
+@PARQUET
+def test_a_retry_needs_but_the_file_of_failures(failed: Path) -> None:
+    told = ["retry", str(failed / "failures.parquet")]
+    # Nor the table, nor the directory in which the run was told.
+    (failed / "mixed.csv").unlink()
+    process = started(failed, *told, cwd="elsewhere")
+
+    check_retried(failed, *ended(process))
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_retry_of_other_kinds_of_tables_is_told_the_rest(failed: Path, kind: str) -> None:
+    told = ["--function", "functions.py:double", "--into", "out"]
+
+    check_retried(failed, *ran(failed, "retry", f"failures.{kind}", *told))
+
+
+@PARQUET
+def test_a_retry_takes_the_ids_from_any_table_and_the_sources_from_the_first(failed: Path) -> None:
+    ids = read_table(failed / "failures.parquet")[["id", "error"]]
+    ids.to_parquet(failed / "ids.parquet")
+    told = ["--function", "functions:double", "--into", "out"]
+    code, _, err = ran(failed, "retry", "ids.parquet", *told)
+    assert code == 2
+    assert "give --table" in err
+
+    check_retried(failed, *ran(failed, "retry", "ids.parquet", *told, "--table", "mixed.csv"))
+
+
+@PARQUET
+def test_a_retry_writes_what_failed_again_into_the_same_file(failed: Path) -> None:
+    (failed / "missing.txt").write_text("bad")
+    told = ["retry", "failures.parquet", "--failures", "failures.parquet"]
+    assert ran(failed, *told)[0] == 1
+    (failed / "out/2/b.txt").unlink()
+    (failed / "missing.txt").write_text("found")
+    assert ran(failed, *told)[0] == 0
+    assert not (failed / "out/2/b.txt").exists()
+    code, out, _ = ran(failed, *told)
+    assert code == 0
+    assert "0 rows came through, 0 failed" in out
+
+
 WRONG = [
     (["run", "functions:nothing", "good.csv", "--into", "out"], "nothing"),
     (["run", "functions:not_a_function", "good.csv", "--into", "out"], "no function"),
@@ -157,6 +279,13 @@ WRONG = [
     (["run", "functions:double", "good.csv", "--into", "out", "--timeout", "1"], "isolation"),
     (["run", "functions:double", "good.csv", "--into", "out", "--isolation", "x"], "'x'"),
     (["run", "functions:double", "good.csv", "--into", "o", "--results", "x.xls"], ".csv"),
+    (["run", "functions:double", "good.csv", "--into", "o", "--max-failures", "x"], "no share"),
+    (["run", "functions:double", "good.csv", "--into", "o", "--max-failures", "101%"], "0 to 1"),
+    (["run", "functions:double", "good.csv", "--into", "o", "--max-failures", "-1"], "at least 0"),
+    (["retry", "nowhere.parquet"], "not found"),
+    (["retry", "good.csv"], "--function"),
+    (["retry", "good.csv", "--function", "functions:double"], "--into"),
+    (["retry", "functions.py", "--function", "functions:double", "--into", "o"], ".csv"),
     (["get", "foo://bucket/key"], "unsupported scheme"),
     (["get", "s3://bucket"], "names no object"),
     (["put", "nowhere.txt", "memory://x/"], "nowhere.txt"),
@@ -261,6 +390,55 @@ def test_ls_ends_quietly_when_nobody_reads_on(place: Path) -> None:
         assert process.wait(timeout=60) == 1
 
 
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_a_report_of_what_was_done(
+    place: Path, sent: signal.Signals, code: int
+) -> None:
+    (place / "three.csv").write_text("id,a.txt\n1,one.txt\n2,two.txt\n3,one.txt\n")
+    told = ["functions:wait_for_two", "three.csv", "--into", "out", "--failures", "failed.parquet"]
+    process = started(place, "run", *told, "--results", "rows.csv")
+    assert process.stdout is not None
+    begun = process.stdout.readline()
+    process.send_signal(sent)
+    returned, out, err = ended(process)
+
+    assert (begun, returned) == ("waiting\n", code), err
+    assert f"The run was stopped: interrupted by {sent.name}. 2 of the failed rows" in out
+    assert read_table(place / "rows.csv")["id"].tolist() == ["1"]
+    failures = read_table(place / "failed.parquet")
+    assert failures["id"].tolist() == ["2", "3"]
+    assert failures["attempts"].tolist() == [0, 0]
+    assert not list((place / "tmp").iterdir())
+
+    _, out, _ = ran(place, "retry", "failed.parquet", "--function", "functions:double", "--json")
+    assert [row["id"] for row in json.loads(out[out.index("{") :])["rows"]] == ["2", "3"]
+
+
+def test_a_second_signal_ends_it_at_once(place: Path) -> None:
+    os.mkfifo(place / "never")
+    held = os.open(place / "never", os.O_RDWR)
+    # In a thread that cannot be interrupted: the orderly way is to wait for it.
+    (place / "one.csv").write_text("id,a.txt\n1,one.txt\n")
+    told = ["functions:wait", "one.csv", "--into", "out", "--workers", "2"]
+    process = started(place, "run", *told)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGINT)
+        # Were the two to come at the same moment, they would be one.
+        while process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+    finally:
+        os.close(held)
+    out, err = process.communicate()
+
+    assert process.returncode == -signal.SIGTERM
+    assert "stopped" not in out
+    assert "Interrupted" not in err
+
+
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_run_and_leaves_nothing(
@@ -318,7 +496,7 @@ def test_the_demo_function_runs_by_hand(place: Path) -> None:
 
 
 def test_every_help_fits_a_screen(place: Path) -> None:
-    for name in ("", "demo", "run", "get", "put", "ls", "sizes"):
+    for name in ("", "demo", "run", "retry", "get", "put", "ls", "sizes"):
         code, out, _ = ran(place, *([name] if name else []), "--help")
         assert code == 0
         assert len(out.splitlines()) <= 40

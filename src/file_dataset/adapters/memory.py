@@ -90,7 +90,7 @@ class MemoryStore(PerObjectStore):
         self._check_process()
         found = self._objects.get(url)
         if found is None:
-            raise NotFoundError(f"{url}: not found", url=url)
+            raise NotFoundError(f"{url.redacted}: not found", url=url)
         return found
 
     def _stat(self, url: Url) -> ObjectInfo:
@@ -102,7 +102,7 @@ class MemoryStore(PerObjectStore):
             return data
         if span.start >= len(data):
             raise RangeNotSatisfiableError(
-                f"{url}: byte {span.start} is past the end ({len(data)} bytes)", url=url
+                f"{url.redacted}: byte {span.start} is past the end ({len(data)} bytes)", url=url
             )
         return data[span.start : span.stop]
 
@@ -118,9 +118,11 @@ class MemoryStore(PerObjectStore):
         with self._lock:
             there = self._objects.get(url)
             if mode is CREATE and there is not None:
-                raise AlreadyExistsError(f"{url}: exists already", url=url)
+                raise AlreadyExistsError(f"{url.redacted}: exists already", url=url)
             if isinstance(mode, IfMatch) and (there is None or there.etag != mode.etag):
-                raise PreconditionFailedError(f"{url}: is no longer version {mode.etag}", url=url)
+                raise PreconditionFailedError(
+                    f"{url.redacted}: is no longer version {mode.etag}", url=url
+                )
             self._objects[url] = made
 
     def _delete(self, url: Url) -> None:

@@ -71,7 +71,8 @@ class Run:
             # Not of a row, whose failure it would be: of the place for temporary files.
             self._end(Stop(f"no row can come through; {error}", systemic=True))
         except BaseException as error:
-            self._end(Stop(f"interrupted by {type(error).__name__}"))
+            told = str(error) if isinstance(error, KeyboardInterrupt) else ""
+            self._end(Stop(f"interrupted by {told or type(error).__name__}"))
             raise
         finally:
             if self._stop is not None:

@@ -1,15 +1,13 @@
 """The command's frame: what its subcommands share, and the exit codes they end with.
 
-0: all rows came through; 1: some did not; 2: wrong usage or wrong input; 130 and 143: stopped by
-Ctrl-C or by a termination signal.
+0: all rows came through; 1: some did not; 2: wrong usage or wrong input; 3: no row can come
+through; 130 and 143: stopped by Ctrl-C or by a termination signal.
 """
 
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
 import click
@@ -17,10 +15,11 @@ import click
 from file_dataset import FileDatasetError
 from file_dataset.cli.demo import demo
 from file_dataset.cli.files import get, ls, put, sizes
-from file_dataset.cli.run import run
+from file_dataset.cli.run import retry, run
+from file_dataset.cli.signals import Interrupted, catch_signals
 from file_dataset.cli.stores import stores
 
-_SOME_FAILED, _USAGE, _INTERRUPTED, _TERMINATED = 1, 2, 130, 143
+_SOME_FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -33,7 +32,7 @@ def command(context: click.Context, *, verbose: bool) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, stream=sys.stderr)
 
 
-for _subcommand in (demo, run, get, put, ls, sizes, stores):
+for _subcommand in (demo, run, retry, get, put, ls, sizes, stores):
     command.add_command(_subcommand)
 
 
@@ -44,23 +43,20 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         arguments: What follows the command's name; None takes the process's own.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    signal.signal(signal.SIGTERM, _terminated)
+    catch_signals()
     try:
         code = command.main(arguments, prog_name="file-dataset", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
+        # Click makes one of the other.
+        cause = error if isinstance(error, Interrupted) else error.__cause__
         click.echo("Interrupted; temporary files are gone.", err=True)
-        code = _INTERRUPTED
+        code = cause.exit_code if isinstance(cause, Interrupted) else _INTERRUPTED
     except (FileDatasetError, ValueError, TypeError, ImportError) as error:
         if {"-v", "--verbose"} & set(arguments):
             raise
         click.echo(f"Error: {error}", err=True)
         code = _USAGE if isinstance(error, ValueError | TypeError | ImportError) else _SOME_FAILED
     sys.exit(code)
-
-
-def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
-    """End the run the orderly way, with every temporary directory taken along."""
-    sys.exit(_TERMINATED)

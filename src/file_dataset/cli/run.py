@@ -1,59 +1,110 @@
-"""``file-dataset run``: a function over a table of files."""
+"""``file-dataset run`` and ``retry``: a function over a table of files, or what failed of it."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, TypeVar
 
+import attrs
 import click
 
-from file_dataset.api.pipeline import Pipeline
 from file_dataset.api.results import RunResult
 from file_dataset.cli import tables
+from file_dataset.cli.failed import read_job, rows_to_retry, write_failures
+from file_dataset.cli.jobs import Job, count_or_share
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TABLE = click.Path(dir_okay=False, path_type=Path)
+_SOME_FAILED, _NONE_CAN_COME_THROUGH = 1, 3
+
+F = TypeVar("F", bound=Callable[..., None])
+
+
+@attrs.frozen(kw_only=True)
+class _Output:
+    """Where the report of a run goes."""
+
+    results: Path | None
+    failures: Path | None
+    as_json: bool
+    progress: bool
+
+    def __attrs_post_init__(self) -> None:
+        for path in (self.results, self.failures):
+            if path is not None and path.suffix not in tables.KINDS:
+                raise click.UsageError(f"{path}: a table must be one of {', '.join(tables.KINDS)}")
+
+    def give(self, result: RunResult, job: Job) -> None:
+        if self.results is not None:
+            tables.write_table(result.rows, self.results)
+        if self.failures is not None:
+            write_failures(result, job, self.failures)
+        show_result(result, as_json=self.as_json)
+
+
+def _pipeline_options(command: F) -> F:
+    """The options that a run is told by; whoever does not name them leaves them to Job."""
+    for option in (
+        click.option("--keep-failed", type=click.Path(), help="Keep failed rows' files here."),
+        click.option(
+            "--max-failures",
+            metavar="N|P%",
+            callback=count_or_share,
+            help="Stop when more rows fail than so many, or than such a share of all.",
+        ),
+        click.option("--timeout", type=float, help="Seconds per row; needs --isolation process."),
+        click.option(
+            "--isolation",
+            type=click.Choice(["thread", "process"]),
+            help="Where the function runs: here (thread), or in processes of its own.",
+        ),
+        click.option("--workers", type=int, help="Rows in the function at a time; 1 by default."),
+    ):
+        command = option(command)
+    return command
+
+
+def _output_options(command: F) -> F:
+    """The options that say where the report goes."""
+    for option in (
+        click.option(
+            "--progress/--no-progress", default=True, help="Show how far it is, on stderr."
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
+        click.option(
+            "--failures",
+            type=_TABLE,
+            help="Also write the table of failures to this file, for `file-dataset retry`.",
+        ),
+        click.option("--results", type=_TABLE, help="Also write the table of results here."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
 @click.argument("function")
 @click.argument("table", type=_TABLE)
 @click.option("--into", required=True, help="Where outputs go: a URL or a directory.")
-@click.option("--workers", default=1, show_default=True, help="Rows in the function at a time.")
-@click.option(
-    "--isolation",
-    type=click.Choice(["thread", "process"]),
-    default="thread",
-    show_default=True,
-    help="Where the function runs: here, or in processes of its own.",
-)
-@click.option("--timeout", type=float, help="Seconds per row; needs --isolation process.")
-@click.option("--results", type=_TABLE, help="Also write the table of results to this file.")
-@click.option("--failures", type=_TABLE, help="Also write the table of failures to this file.")
-@click.option(
-    "--keep-failed", type=click.Path(path_type=Path), help="Keep failed rows' files here."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-@click.option("--progress/--no-progress", default=True, help="Show how far it is, on stderr.")
+@_pipeline_options
+@_output_options
 @click.pass_context
 def run(
     context: click.Context,
+    /,
     *,
     function: str,
     table: Path,
     into: str,
-    workers: int,
-    isolation: Literal["thread", "process"],
-    timeout: float | None,
     results: Path | None,
     failures: Path | None,
-    keep_failed: Path | None,
     as_json: bool,
     progress: bool,
+    **options: str | float | None,
 ) -> None:
     """Run FUNCTION over every row of TABLE and publish what it returns.
 
@@ -61,89 +112,106 @@ def run(
     working directory, and returns a mapping of filename to path. TABLE is a .csv, .parquet or
     .jsonl file with a column 'id' and a column for each file, as 'image.mha', with URLs or paths.
 
-    Exits with 0 if all rows came through, with 1 if some did not, with 2 for wrong usage.
+    Exits with 0 if all rows came through, with 1 if some did not, with 2 for wrong usage, and with
+    3 if the run was stopped since no row can come through.
     """
-    for path in (results, failures):
-        if path is not None and path.suffix not in tables.KINDS:
-            raise click.UsageError(f"{path}: a table must be one of {', '.join(tables.KINDS)}")
-    pipeline = Pipeline(
-        load_function(function),
-        into_path=into,
-        workers=workers,
-        isolation=isolation,
-        timeout=timeout,
-        keep_failed=keep_failed,
-        progress=progress,
-    )
-    result = pipeline.run(tables.read_table(table))
-    if results is not None:
-        tables.write_table(result.rows, results)
-    if failures is not None:
-        tables.write_table(result.failures, failures)
-    show_result(result, as_json=as_json)
-    context.exit(1 if result.stats.failed else 0)
+    output = _Output(results=results, failures=failures, as_json=as_json, progress=progress)
+    job = Job.here({"function": function, "into": into, **_given(options)})
+    context.exit(_carried_out(job, output, lambda: tables.read_table(table)))
 
 
-def load_function(named: str) -> Callable[..., Any]:
-    """The function that ``module:name`` or ``file.py:name`` names.
+@click.command()
+@click.argument("file", type=_TABLE)
+@click.option("--function", help="Instead of the one that failed: module:name or file.py:name.")
+@click.option("--table", type=_TABLE, help="Take the sources of the failed rows from this table.")
+@click.option("--into", help="Where outputs go, if that is not where they were to go.")
+@_pipeline_options
+@_output_options
+@click.pass_context
+def retry(
+    context: click.Context,
+    /,
+    *,
+    file: Path,
+    table: Path | None,
+    results: Path | None,
+    failures: Path | None,
+    as_json: bool,
+    progress: bool,
+    **options: str | float | None,
+) -> None:
+    """Run exactly the rows that are in FILE, a table of failures.
 
-    Raises:
-        UsageError: If there is none.
+    A .parquet file that `file-dataset run --failures` wrote is enough by itself: it names the
+    function to run, so use only files that you trust. A .csv or .jsonl of it names the sources of
+    its rows but neither function nor destination: they need --function and --into. Any other table
+    with the ids of failed rows, as one that was saved with pandas, needs --table as well.
+
+    Exits as `file-dataset run` does.
     """
-    place, colon, name = named.rpartition(":")
-    if not colon or not place or not name:
-        raise click.UsageError(f"{named!r} is not of the form module:function")
+    output = _Output(results=results, failures=failures, as_json=as_json, progress=progress)
+    job = _job_of(file, _given(options))
+    click.echo(f"Running {job.function} into {job.into}", err=True)
+
+    def rows() -> pd.DataFrame:
+        return rows_to_retry(
+            tables.read_table(file), None if table is None else tables.read_table(table)
+        )
+
+    context.exit(_carried_out(job, output, rows))
+
+
+def _given(options: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _job_of(file: Path, options: Mapping[str, object]) -> Job:
+    job = read_job(file)
+    if job is not None:
+        return job.but(options)
+    missing = [f"--{name}" for name in ("function", "into") if name not in options]
+    if missing:
+        raise click.UsageError(f"{file} does not tell how to run its rows; give {missing}")
+    return Job.here(options)
+
+
+def _carried_out(job: Job, output: _Output, rows: Callable[[], pd.DataFrame]) -> int:
+    """Run a job, report on it even if a signal ends it, and tell the exit code."""
+    run = job.pipeline(progress=output.progress).begin(rows())
     try:
-        module = _load_file(Path(place)) if place.endswith(".py") else _import(place)
-        function = getattr(module, name)
-    except (ImportError, FileNotFoundError, AttributeError) as error:
-        raise click.UsageError(f"cannot load {named!r}: {error}") from error
-    if not callable(function):
-        raise click.UsageError(f"{named!r} is no function but of type {type(function).__name__}")
-    loaded: Callable[..., Any] = function
-    return loaded
-
-
-def _import(module: str) -> object:
-    # As `python -m` does: modules of the directory that one is in.
-    sys.path.insert(0, "")
-    return importlib.import_module(module)
-
-
-def _load_file(path: Path) -> object:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    # As `python file.py` does: what is beside it can be imported, and worker processes find it.
-    sys.path.insert(0, str(path.parent.absolute()))
-    spec.loader.exec_module(module)
-    return module
+        run.finish()
+    finally:
+        result = run.result()
+        output.give(result, job)
+    if result.is_systemic:
+        return _NONE_CAN_COME_THROUGH
+    return _SOME_FAILED if result.stats.failed else 0
 
 
 def show_result(result: RunResult, *, as_json: bool) -> None:
     """Print the rows, the failures and the figures."""
+    stats = result.stats
     if as_json:
         tables.show_json(
             {
                 "rows": json.loads(result.rows.to_json(orient="records")),
                 "failures": json.loads(result.failures.to_json(orient="records")),
-                "stats": {
-                    "rows": result.stats.rows,
-                    "failed": result.stats.failed,
-                    "skipped": result.stats.skipped,
-                    "seconds": round(result.stats.seconds, 3),
-                },
+                "skipped": json.loads(result.skipped.to_json(orient="records")),
+                "stopped": result.stopped,
+                "stats": {**attrs.asdict(stats), "seconds": round(stats.seconds, 3)},
             }
         )
         return
-    if result.stats.rows:
+    if stats.rows:
         tables.show(result.rows, "Results")
-    if result.stats.failed:
-        shown = ["id", "file", "stage", "error", "message"]
-        tables.show(result.failures[shown], "Failures")
+    if stats.failed > stats.not_run:
+        begun = result.failures[result.failures["attempts"] > 0]
+        tables.show(begun[["id", "file", "stage", "error", "message"]], "Failures")
     click.echo(
-        f"\n{result.stats.rows} rows came through, {result.stats.failed} failed, "
-        f"in {result.stats.seconds:.1f} s."
+        f"\n{stats.rows} rows came through, {stats.failed} failed, in {stats.seconds:.1f} s."
     )
+    if result.stopped is not None:
+        click.echo(
+            f"The run was stopped: {result.stopped}. "
+            f"{stats.not_run} of the failed rows were not run."
+        )

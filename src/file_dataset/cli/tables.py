@@ -40,14 +40,52 @@ def read_table(path: Path) -> pd.DataFrame:
         raise click.UsageError(f"{path}: cannot be read as {path.suffix}: {error}") from error
 
 
-def write_table(frame: pd.DataFrame, path: Path) -> None:
-    """A table into a file of the kind that its name says."""
-    if path.suffix == ".csv":
-        frame.to_csv(path, index=False)
-    elif path.suffix == ".parquet":
-        frame.to_parquet(path, index=False)
-    else:
-        frame.to_json(path, orient="records", lines=True)
+def write_table(
+    frame: pd.DataFrame, path: Path, metadata: Mapping[bytes, bytes] | None = None
+) -> None:
+    """A table into a file of the kind that its name says, whole or not at all.
+
+    Args:
+        frame: The table.
+        path: The file, which is replaced.
+        metadata: What is kept beside the table, in Parquet only.
+    """
+    new = path.with_name(f".{path.name}.tmp")
+    try:
+        if path.suffix == ".csv":
+            frame.to_csv(new, index=False)
+        elif path.suffix == ".parquet":
+            _write_parquet(frame, new, metadata or {})
+        else:
+            frame.to_json(new, orient="records", lines=True)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _write_parquet(frame: pd.DataFrame, path: Path, metadata: Mapping[bytes, bytes]) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    described = {**(table.schema.metadata or {}), **metadata}
+    parquet.write_table(table.replace_schema_metadata(described), path)
+
+
+def read_metadata(path: Path) -> dict[bytes, bytes]:
+    """What is kept beside the table in a Parquet file.
+
+    Raises:
+        UsageError: If it cannot be read.
+    """
+    from pyarrow import parquet
+
+    try:
+        return dict(parquet.read_schema(path).metadata or {})
+    except FileNotFoundError:
+        raise click.UsageError(f"{path}: not found") from None
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{path}: cannot be read as .parquet: {error}") from error
 
 
 def show(frame: pd.DataFrame, title: str) -> None:

@@ -1,0 +1,163 @@
+"""What a run was told: its function, its destination and its options, also for a retry."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+import click
+
+from file_dataset import Pipeline, Url
+
+_text = attrs.validators.instance_of(str)
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """What a run was told, as far as a retry has to know it; paths are absolute.
+
+    Args:
+        function: ``module:name`` or ``/path/to/file.py:name``.
+        directory: Where modules are looked for first.
+        into: The destination.
+        workers: As Pipeline has it, as the others.
+        isolation: Where the function runs.
+        timeout: Seconds.
+        max_failures: A number, or a share.
+        keep_failed: A directory.
+    """
+
+    function: str = attrs.field(validator=_text)
+    directory: str = attrs.field(validator=_text)
+    into: str = attrs.field(validator=_text)
+    workers: int = 1
+    isolation: Literal["thread", "process"] = "thread"
+    timeout: float | None = None
+    max_failures: float | None = None
+    keep_failed: str | None = None
+
+    @classmethod
+    def here(cls, told: Mapping[str, Any]) -> Job:
+        """The job that was told in the directory that one is in, where paths may be relative.
+
+        Raises:
+            ValueError: For a destination that is no URL and no path.
+        """
+        place, colon, name = told["function"].rpartition(":")
+        function = f"{Path(place).absolute() if place.endswith('.py') else place}{colon}{name}"
+        kept = told.get("keep_failed")
+        absolute = {
+            "function": function,
+            "into": str(Url.parse(told["into"])),
+            "keep_failed": None if kept is None else str(Path(kept).absolute()),
+        }
+        return cls(directory=str(Path.cwd()), **{**told, **absolute})
+
+    def but(self, told: Mapping[str, Any]) -> Job:
+        """This job, with what was told anew; a function that was is looked for here.
+
+        Raises:
+            ValueError: For a destination that is no URL and no path.
+        """
+        before = attrs.asdict(self)
+        directory = before.pop("directory")
+        job = Job.here({**before, **told})
+        return job if "function" in told else attrs.evolve(job, directory=directory)
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """The job that to_json() has written.
+
+        Raises:
+            ValueError: If the text is none.
+        """
+        try:
+            return cls(**json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"no description of a run: {error}") from error
+
+    def to_json(self) -> str:
+        """The job as a text."""
+        return json.dumps(attrs.asdict(self))
+
+    def pipeline(self, *, progress: bool) -> Pipeline:
+        """What runs it.
+
+        Raises:
+            UsageError: If there is no such function.
+            ValueError: For options that are out of bounds.
+        """
+        return Pipeline(
+            load_function(self.function, self.directory),
+            into_path=self.into,
+            workers=self.workers,
+            isolation=self.isolation,
+            timeout=self.timeout,
+            max_failures=self.max_failures,
+            keep_failed=self.keep_failed,
+            progress=progress,
+        )
+
+
+def count_or_share(
+    _context: click.Context, _parameter: click.Parameter, text: str | None
+) -> float | None:
+    """The number that an option names, or the share in percent as a float.
+
+    Raises:
+        BadParameter: If it is neither.
+    """
+    try:
+        if text is None:
+            return None
+        return float(text[:-1]) / 100 if text.endswith("%") else int(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no whole number and no share as 5%") from None
+
+
+def load_function(named: str, directory: str) -> Callable[..., Any]:
+    """The function that ``module:name`` or ``file.py:name`` names.
+
+    Args:
+        named: The function.
+        directory: Where modules are looked for first.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    place, colon, name = named.rpartition(":")
+    if not colon or not place or not name:
+        raise click.UsageError(f"{named!r} is not of the form module:function")
+    try:
+        module = _load_file(Path(place)) if place.endswith(".py") else _import(place, directory)
+        function = getattr(module, name)
+    except (ImportError, FileNotFoundError, AttributeError) as error:
+        raise click.UsageError(f"cannot load {named!r}: {error}") from error
+    if not callable(function):
+        raise click.UsageError(f"{named!r} is no function but of type {type(function).__name__}")
+    loaded: Callable[..., Any] = function
+    return loaded
+
+
+def _import(module: str, directory: str) -> object:
+    # As `python -m` does: modules of the directory that one is in.
+    sys.path.insert(0, directory)
+    return importlib.import_module(module)
+
+
+def _load_file(path: Path) -> object:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    # As `python file.py` does: what is beside it can be imported, and worker processes find it.
+    sys.path.insert(0, str(path.parent.absolute()))
+    spec.loader.exec_module(module)
+    return module
