@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from file_dataset.api.frames import Source
+from file_dataset.api.cells import Source
 from file_dataset.api.options import Options
 from file_dataset.api.pipeline import Pipeline
 from file_dataset.api.reader import FrameReader, RowReader, reader

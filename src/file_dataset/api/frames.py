@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import collections
 import inspect
-import numbers
 import operator
-import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, TypeAlias
+from typing import Any
 
 import attrs
 
+from file_dataset.api.cells import (
+    CellRows,
+    is_absent,
+    some_of,
+    sound_cells,
+    url_of,
+)
 from file_dataset.api.kinds import CellTypes, Columns, Table, table_of
-from file_dataset.domain.errors import InvalidDatasetError, InvalidUrlError
-from file_dataset.domain.names import file_name_fault, row_id_fault
+from file_dataset.domain.errors import InvalidDatasetError
+from file_dataset.domain.names import clashing_names, file_name_fault, row_id_fault
 from file_dataset.domain.rows import Row, RowId
 from file_dataset.domain.url import Url
-
-Source: TypeAlias = "str | os.PathLike[str] | Url | None"
-
-# More than these would hide the message in its examples.
-_SHOWN = 10
 
 
 @attrs.frozen
@@ -38,7 +39,7 @@ class RowTable:
     """
 
     table: Table = attrs.field(repr=False)
-    rows: tuple[Row, ...] = attrs.field(repr=False)
+    rows: CellRows = attrs.field(repr=False)
     columns: tuple[str, ...]
     positions: Mapping[RowId, int] = attrs.field(repr=False)
 
@@ -63,16 +64,15 @@ class RowTable:
             raise InvalidDatasetError("DataFrame must have an 'id' column")
         ids = _row_ids(cells.pop("id"))
         names = _file_columns(cells, ids) if only_files else _checked_names(cells)
-        sources = _sources({name: cells[name] for name in names}, ids, check)
-        rows = tuple(
-            Row(row_id, {name: sources[name][position] for name in names})
-            for position, row_id in enumerate(ids)
-        )
+        rows = CellRows(ids, sound_cells({name: cells[name] for name in names}, ids, check))
+        if clashing_names(names):
+            # Where names clash, it depends on the row's cells whether it has both: each is made.
+            collections.deque(rows, maxlen=0)
         return cls(table, rows, tuple(names), {row_id: n for n, row_id in enumerate(ids)})
 
     def only(self, ids: Collection[RowId]) -> RowTable:
         """The same table with only these of its rows."""
-        return attrs.evolve(self, rows=tuple(row for row in self.rows if row.id in ids))
+        return attrs.evolve(self, rows=self.rows.only(ids))
 
     def sources(self) -> Any:
         """Its rows as a table of the user's kind, with local paths made absolute."""
@@ -94,18 +94,15 @@ def parse_row(row: object, *, check: Callable[[Url, str], None], row_id: RowId) 
         raise InvalidDatasetError(
             f"a row must be a mapping of filename to source, not {type(row).__name__}"
         )
-    sources = _sources({name: [source] for name, source in row.items()}, [row_id], check)
-    return Row(_plain(row_id), {name: source for name, [source] in sources.items()})  # type: ignore[arg-type]  # Row looks at it
-
-
-def is_absent(cell: object) -> bool:
-    """Whether a cell says that there is nothing: None, NaN, NA or NaT."""
-    if isinstance(cell, numbers.Number):
-        return bool(cell != cell)  # noqa: PLR0124 - which only NaN does, in any library
-    return cell is None or type(cell).__name__ in {"NAType", "NaTType"}
+    sources = sound_cells({name: [source] for name, source in row.items()}, [row_id], check)
+    return Row(_plain(row_id), {name: url_of(source) for name, [source] in sources.items()})  # type: ignore[arg-type]  # Row looks at it
 
 
 def _row_ids(values: Sequence[object]) -> list[RowId]:
+    # Of nearly all tables nothing more has to be looked at, or explained.
+    is_plain = set(map(type, values)) in ({int}, {str}) and len(set(values)) == len(values)
+    if is_plain and not any(map(row_id_fault, values)):
+        return list(values)  # type: ignore[arg-type]  # they are what their types say
     ids = [_plain(value) for value in values]
     faults = {n: fault for n, row_id in enumerate(ids) if (fault := row_id_fault(row_id))}
     counts = Counter(str(row_id) for n, row_id in enumerate(ids) if n not in faults)
@@ -116,9 +113,9 @@ def _row_ids(values: Sequence[object]) -> list[RowId]:
     ]
     said = []
     if told:
-        said.append(f"'id' column has values that cannot name a row: {_some(told)}")
+        said.append(f"'id' column has values that cannot name a row: {some_of(told)}")
     if twice:
-        said.append(f"'id' column must have unique values; duplicates: {_some(twice)}")
+        said.append(f"'id' column must have unique values; duplicates: {some_of(twice)}")
     if said:
         raise InvalidDatasetError(". ".join(said))
     return ids  # type: ignore[return-value]  # row_id_fault() has looked at each
@@ -136,7 +133,7 @@ def _plain(value: object) -> object:
 def _checked_names(names: Mapping[str, object]) -> list[str]:
     faults = [f"{name!r} {fault}" for name in names if (fault := file_name_fault(name))]
     if faults:
-        raise InvalidDatasetError(f"columns that cannot be filenames: {_some(faults)}")
+        raise InvalidDatasetError(f"columns that cannot be filenames: {some_of(faults)}")
     return list(names)
 
 
@@ -168,43 +165,3 @@ def users_stacklevel() -> int:
 
 def _has_extension(name: str) -> bool:
     return any(character.isalpha() for character in PurePosixPath(name).suffix)
-
-
-def _sources(
-    cells: Mapping[str, Sequence[object]],
-    ids: Sequence[RowId],
-    check: Callable[[Url, str], None],
-) -> dict[str, list[Url | None]]:
-    """The sources that the cells of each column spell; all that spell none are told at once."""
-    faults: list[str] = []
-    schemes: set[str] = set()
-    sources: dict[str, list[Url | None]] = {name: [] for name in cells}
-    for name, column in cells.items():
-        for row_id, cell in zip(ids, column, strict=True):
-            try:
-                url = None if is_absent(cell) else _url(cell)
-            except InvalidUrlError as error:
-                faults.append(f"row {row_id!r}, file {name!r}: {error}")
-                continue
-            if url is not None and url.scheme not in schemes:
-                check(url, f"row {row_id!r}, file {name!r}")
-                schemes.add(url.scheme)
-            sources[name].append(url)
-    if faults:
-        raise InvalidDatasetError(_some(faults))
-    return sources
-
-
-def _url(cell: object) -> Url:
-    if isinstance(cell, Url):
-        return cell
-    if isinstance(cell, str | os.PathLike):
-        return Url.parse(cell)
-    raise InvalidUrlError(
-        f"{cell!r} ({type(cell).__name__}) is neither a URL, a path nor absent (None, NaN or NA)"
-    )
-
-
-def _some(faults: Sequence[str]) -> str:
-    more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-    return "; ".join(faults[:_SHOWN]) + more

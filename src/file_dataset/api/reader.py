@@ -12,7 +12,8 @@ import attrs
 
 from file_dataset.api import _wiring
 from file_dataset.api.arrow import BinaryColumns, id_column, size_column
-from file_dataset.api.frames import RowTable, Source, parse_row
+from file_dataset.api.cells import Source
+from file_dataset.api.frames import RowTable, parse_row
 from file_dataset.api.options import Options
 from file_dataset.api.staged import PREFETCH, StagedRows, surviving
 from file_dataset.domain.errors import FileDatasetError, InvalidDatasetError

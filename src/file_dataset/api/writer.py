@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, overload
 
 from file_dataset.api import _wiring
-from file_dataset.api.frames import RowTable, Source, parse_row
+from file_dataset.api.cells import Source
+from file_dataset.api.frames import RowTable, parse_row
 from file_dataset.api.kinds import local_or_url
 from file_dataset.api.options import Options
 from file_dataset.api.report import Report

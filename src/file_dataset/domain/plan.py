@@ -95,7 +95,7 @@ def settle_rows(
     names: list[str] = []
     known: list[Settled[T] | None] = []
     for position, row in enumerate(rows):
-        settled = Settled[T](row, dict.fromkeys(row.files))
+        settled: Settled[T] = Settled(row, dict.fromkeys(row.files))
         known.append(settled)
         for name, url in row.files.items():
             if url is None:

@@ -27,9 +27,12 @@ T_co = TypeVar("T_co", covariant=True)
 Data: TypeAlias = bytes | bytearray | memoryview
 
 
-def _names_an_object(_: object, attribute: attrs.Attribute[Url], value: Url) -> None:
-    instance_of(Url)(_, attribute, value)
-    if not value.name:
+_is_url = instance_of(Url)
+
+
+def _names_an_object(request: object, attribute: attrs.Attribute[Url], value: Url) -> None:
+    _is_url(request, attribute, value)
+    if not value.key or value.key.endswith("/"):
         raise InvalidUrlError(
             f"{value.redacted!r} names no object: the key is empty or ends in a slash"
         )

@@ -54,7 +54,9 @@ class Row:
         for name in value:
             if fault := file_name_fault(name):
                 raise InvalidDatasetError(f"row {self.id!r}: the filename {name!r} {fault}")
-        if clashes := clashing_names(name for name, url in value.items() if url is not None):
+        if len(value) > 1 and (
+            clashes := clashing_names(name for name, url in value.items() if url is not None)
+        ):
             raise InvalidDatasetError(
                 f"row {self.id!r}: {clashes[0]!r} would be a file and a directory at once"
             )

@@ -10,7 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from file_dataset.domain.errors import InvalidUrlError
-from file_dataset.domain.url import Url
+from file_dataset.domain.url import Url, scheme_of
 from file_dataset.testing import file_names
 
 _TEXT = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
@@ -36,6 +36,27 @@ urls = remote_urls | local_urls
 @given(urls)
 def test_what_is_written_out_reads_back(url):
     assert Url.parse(str(url)) == url
+
+
+@given(st.text() | urls.map(str) | urls.map(lambda url: f"{url.scheme}://{url.key}"))
+@example("file://localhost/a%20b")
+@example("/a/../b")
+@example("/a/")
+@example("/.a")
+@example("s3:/b/k")
+@example("s3://b/\0")
+@example("s3://é/k")
+@example("S3://b/k")
+def test_a_text_of_a_known_scheme_is_a_url_that_is_written_out_as_the_same_text(text):
+    if scheme := scheme_of(text):
+        url = Url.parse(text)
+        assert url.scheme == scheme
+        assert str(url).removesuffix("/") == text.removesuffix("/")
+
+
+@pytest.mark.parametrize("text", ["s3://b/k", "s3://b", "memory://", "a+b.c-9://x//y", "/a/b.c"])
+def test_plain_texts_are_of_a_known_scheme(text):
+    assert scheme_of(text) == Url.parse(text).scheme
 
 
 @given(urls)
