@@ -22,7 +22,7 @@ from file_dataset.adapters.registry import Registry
 from file_dataset.domain.errors import TransientError
 from file_dataset.domain.store import Store
 from file_dataset.domain.url import Url
-from file_dataset.testing import LAWS, Finding, LawBroken, check_store, store_state_machine
+from file_dataset.testing import LAWS, Finding, check_store, store_state_machine
 
 RCLONE_DEVIATIONS = {
     12: "answers names that are too long for its file system with an internal error, "
@@ -43,14 +43,12 @@ class Place(NamedTuple):
         make: Makes the store.
         root: Where to write.
         check: Asserts, in the end, that it was the store that was meant.
-        at_times: Laws that the server does not keep now and then, and how.
         unchecked: Laws that cannot be checked there, and why.
     """
 
     make: Callable[[], Store]
     root: Url
     check: Callable[[], object] = bool
-    at_times: Mapping[int, str] = {}
     unchecked: Mapping[int, str] = {}
 
 
@@ -95,7 +93,7 @@ def on_server(server, *, engine, around=lambda store: store):
         if engine == "curl":
             assert any(carrier._places for carrier in carriers), "boto3 did all of it"
 
-    return Place(make, server.make_bucket().joined("root"), check, server.at_times)
+    return Place(make, server.make_bucket().joined("root"), check)
 
 
 def some_faults(request):
@@ -157,26 +155,14 @@ each_case_with_odd_names = pytest.mark.parametrize(
 )
 
 
-def broken_of(place, number) -> int | None:
-    """Which law is broken, if one is, when one is checked."""
-    try:
-        check_store(place.make, place.root.joined("at-times"), laws=[number])
-    except LawBroken as broken:
-        return broken.law
-    return None
-
-
 @each_case
 def test_the_laws_are_kept(place):
     checked = [number for number in LAWS if number not in place.unchecked]
-    always = [number for number in checked if number not in place.at_times]
-    report = check_store(place.make, place.root, laws=always)
+    report = check_store(place.make, place.root, laws=checked)
 
-    assert [verdict.law.number for verdict in report.verdicts] == always
+    assert [verdict.law.number for verdict in report.verdicts] == checked
     deviating = {v.law.number for v in report.verdicts if v.finding is Finding.DEVIATES}
     assert deviating == set(place.make().deviations) - set(place.unchecked)
-    for number in place.at_times:
-        assert broken_of(place, number) in (None, number)
 
 
 @each_case_with_odd_names

@@ -27,7 +27,16 @@ from file_dataset.domain.errors import (
 )
 from file_dataset.domain.objects import Prefix, Span
 from file_dataset.domain.outcomes import Done, Failed
-from file_dataset.domain.requests import Download, Read, Upload, Write
+from file_dataset.domain.requests import (
+    Abort,
+    Complete,
+    Download,
+    Draft,
+    Prepare,
+    Read,
+    Upload,
+    Write,
+)
 from file_dataset.domain.url import Url
 
 MiB = 1024 * 1024
@@ -100,6 +109,34 @@ class TestVerbs:
         store.download(bucket.joined("large"), tmp_path / "down")
         assert log.methods == {"POST": 2, "PUT": 3, "GET": 3}
         assert (tmp_path / "down").read_bytes() == data
+
+    @pytest.mark.parametrize("engine", ["curl", "boto3"])
+    def test_what_is_prepared_is_seen_once_it_is_complete(
+        self, rclone_s3, bucket, tmp_path, engine
+    ):
+        store = rclone_s3.store(engine=engine)
+        store.write(bucket.joined("source"), b"of an object")
+        (tmp_path / "file").write_bytes(b"of a file")
+        (tmp_path / "empty").touch()
+        sources = {
+            "object": bucket.joined("source"),
+            "file": Url.local(tmp_path / "file"),
+            "empty": Url.local(tmp_path / "empty"),
+        }
+        root = bucket.joined("row")
+        drafts = [Draft(root, attempt) for attempt in ("first", "second")]
+        first, second = (
+            [store.do(Prepare(each, root.joined(name), draft)) for name, each in sources.items()]
+            for draft in drafts
+        )
+        assert [info.url for info in store.list(bucket)] == [bucket.joined("source")]
+        pending = {each.prepared.token for each in store.pending(root)}
+        assert pending == {each.token for each in [*first, *second]}
+        store.do(Abort(second))
+        store.do(Complete(first))
+        found = {path.name: path.read_bytes() for path in rclone_s3.path_of(root).iterdir()}
+        assert found == {"object": b"of an object", "file": b"of a file", "empty": b""}
+        assert list(store.pending(bucket)) == []
 
     def test_lists_have_pages_and_segments(self, rclone_s3, store, bucket):
         directory = rclone_s3.path_of(bucket.joined("many"))

@@ -14,7 +14,7 @@ from file_dataset.domain.requests import Abort, Complete, Draft, Prepare, Prepar
 from file_dataset.domain.url import Url
 from file_dataset.testing._kit import Kit, body
 
-_COMPLETERS = 6
+_COMPLETERS = 4
 
 _Prepared = tuple[Prepared, ...]
 

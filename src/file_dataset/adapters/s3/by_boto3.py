@@ -13,6 +13,7 @@ import attrs
 
 from file_dataset.adapters.s3.calls import Call
 from file_dataset.adapters.s3.client import retries_itself
+from file_dataset.adapters.s3.drafts import Drafting
 from file_dataset.adapters.s3.errors import s3_errors
 from file_dataset.adapters.s3.fetched import Fetched
 from file_dataset.adapters.s3.meanings import ConflictError
@@ -57,14 +58,11 @@ T = TypeVar("T")
 _LARGEST_PUT: Final = 5 * 1024**3
 _EVERYTHING: Final = 2**60
 
-# More connections do not fill a link better, and each has a part in memory.
-_PARTS_AT_ONCE: Final = 8
-
 # How often a write with a condition is tried while others are at the same key.
 _CONFLICTS: Final = 5
 
 
-class ByBoto3(PerObjectStore):
+class ByBoto3(Drafting):
     """Objects of S3, or of a store that speaks its protocol, by boto3's managed transfers.
 
     Up to ``max_concurrency`` requests are under way at once. A batch of many objects moves each

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -72,22 +73,37 @@ def upload_parts(
         StoreError: If a part cannot be sent.
         Declined: If boto3 has to do it all.
     """
-    upload = client.create_multipart_upload(**named(url))["UploadId"]
-    try:
+    with begun(client, url) as upload:
         etags = carrier.send_parts(path, url, parts, upload=upload, at_once=at_once)
-        client.complete_multipart_upload(
-            **named(url),
-            UploadId=upload,
-            MultipartUpload={
-                "Parts": [
-                    {"PartNumber": part.number, "ETag": etag}
-                    for part, etag in zip(parts, etags, strict=True)
-                ]
-            },
-        )
+        complete(client, url, upload, etags)
+
+
+@contextlib.contextmanager
+def begun(client: S3Client, url: Url, **metadata: str) -> Iterator[str]:
+    """The id of a new upload, which is aborted if the body fails.
+
+    Args:
+        client: Its errors are raised as they are.
+        url: The object.
+        metadata: What the object will have by way of its own metadata.
+    """
+    upload = client.create_multipart_upload(**named(url), Metadata=metadata)["UploadId"]
+    try:
+        yield upload
     except BaseException:
         _abort(client, url, upload)
         raise
+
+
+def complete(client: S3Client, url: Url, upload: str, etags: Sequence[str]) -> None:
+    """Make the object of an upload's parts, whose etags are given in their order."""
+    client.complete_multipart_upload(
+        **named(url),
+        UploadId=upload,
+        MultipartUpload={
+            "Parts": [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
+        },
+    )
 
 
 def _abort(client: S3Client, url: Url, upload: str) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import attrs
 
@@ -15,7 +15,7 @@ from file_dataset.adapters.s3.calls import Call
 from file_dataset.adapters.s3.carried import Carried, Declined
 from file_dataset.adapters.s3.errors import s3_errors
 from file_dataset.adapters.s3.listed import listed
-from file_dataset.adapters.s3.multipart import parts_of, upload_parts
+from file_dataset.adapters.s3.multipart import Part, parts_of, upload_parts
 from file_dataset.adapters.s3.options import S3Options
 from file_dataset.adapters.s3.values import Page
 from file_dataset.domain.errors import FileDatasetError
@@ -25,10 +25,11 @@ from file_dataset.domain.requests import Request
 from file_dataset.domain.threads import closing
 from file_dataset.domain.url import Url
 
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
 T = TypeVar("T")
 
-# More connections do not fill a link better, and each has a part in memory.
-_PARTS_AT_ONCE: Final = 8
 # What sorts after all that is below a prefix.
 _LAST: Final = "\U0010ffff"
 
@@ -113,10 +114,20 @@ class S3Store(ByBoto3):
         transfer, carrier = self._transfer, self.options.carrier
         if carrier is not None and size >= transfer.multipart_threshold:
             parts = parts_of(size, part_size=transfer.multipart_chunksize)
-            at_once = min(self.threads_each, _PARTS_AT_ONCE)
+            at_once = self._at_once(parts)
             with contextlib.suppress(Declined), self._calling(url) as client:
                 return upload_parts(client, carrier, path, url, parts, at_once=at_once)
         return super()._overwrite(path, size, url)
+
+    def _send_parts(
+        self, client: S3Client, path: Path, url: Url, parts: Sequence[Part], upload: str
+    ) -> Sequence[str]:
+        carrier = self.options.carrier
+        if carrier is not None:
+            with contextlib.suppress(Declined):
+                at_once = self._at_once(parts)
+                return carrier.send_parts(path, url, parts, upload=upload, at_once=at_once)
+        return super()._send_parts(client, path, url, parts, upload)
 
 
 def _outcome(index: int, request: Request[T], value: object) -> Outcome[T]:

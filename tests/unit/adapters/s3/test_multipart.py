@@ -108,7 +108,7 @@ def test_an_upload_is_begun_sent_and_completed_in_the_order_of_its_parts(tmp_pat
 
     assert carrier.sent == [(tmp_path / "file", URL, "upload", 3)]
     assert client.calls == [
-        ("create", NAMED),
+        ("create", {**NAMED, "Metadata": {}}),
         (
             "complete",
             {
