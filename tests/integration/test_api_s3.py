@@ -127,7 +127,9 @@ def test_a_pipeline_costs_a_get_per_input_and_a_put_per_output(options, frame, b
         result = Pipeline(upper, into_path=into, options=options).run(frame)
     assert result.stats.failed == 0
     assert (counts["GetObject"], counts["PutObject"]) == (8, 4)
-    assert set(counts) == {"GetObject", "PutObject", "bytes"}
+    # Whether the rows there have records.
+    assert counts["HeadObject"] == 1
+    assert set(counts) == {"GetObject", "PutObject", "HeadObject", "bytes"}
     assert held("out") == {f"{n}/c.txt": f"IN/{n}/A.TXT".encode() for n in range(4)}
 
 

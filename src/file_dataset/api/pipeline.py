@@ -17,6 +17,7 @@ from file_dataset.api._arguments import (
     one_of,
     time_limit,
 )
+from file_dataset.api.committing import CommitMode, Committing
 from file_dataset.api.frames import RowTable
 from file_dataset.api.options import Options
 from file_dataset.api.report import Report
@@ -25,9 +26,10 @@ from file_dataset.api.running import Run
 from file_dataset.api.staged import PREFETCH
 from file_dataset.api.writer import destination
 from file_dataset.domain.calling import RowFunction, UserFunction
+from file_dataset.domain.commit import IfExists
+from file_dataset.domain.destination import Exclusive
 from file_dataset.domain.pipeline import Pipelining
 from file_dataset.domain.ports import Observer
-from file_dataset.domain.publishing import Publishing
 from file_dataset.domain.staging import Staging
 from file_dataset.domain.stopping import Stopping
 
@@ -61,6 +63,16 @@ class Pipeline:
             time. Sizes are then asked for first, and a row that needs more fails without being
             fetched. None asks for no sizes: once the files take half of what was free, nothing
             more is fetched before some of them are gone.
+        commit: ``"atomic"``: the files of a row are seen all, and of one attempt, or none is,
+            however often and by whomever it is tried, and whatever is killed; ``"plain"``
+            publishes file by file. A row of one file takes one request either way.
+        if_exists: What becomes of a row that an earlier run has committed: it is run again, and the
+            new files ``"replace"`` the old ones; or it is left as it is and not run, if it was made
+            of the same inputs by the same version (``"skip"``); or it fails (``"error"``).
+        version: What you call the version of the function; rows of another one are run again.
+        exclusive: What is done where a store ignores the conditions on writes that the commit is
+            made of, so that of two runs at the very same time both may win: ``"warn"`` and go on,
+            or ``"require"`` them and fail the rows.
         on_error: What becomes of a row that fails: ``"drop"`` leaves it out, ``"keep"`` leaves it
             in with null files and a column ``error``, ``"raise"`` stops the run with its error.
         if_all_fail: When a non-empty table loses every row: ``"raise"`` AllRowsFailedError, or
@@ -95,6 +107,10 @@ class Pipeline:
         timeout: float | None = None,
         prefetch: int = PREFETCH,
         max_staging_bytes: int | None = None,
+        commit: CommitMode = "atomic",
+        if_exists: IfExists = "replace",
+        version: str | None = None,
+        exclusive: Exclusive = "warn",
         on_error: Literal["drop", "keep", "raise"] = "drop",
         if_all_fail: Literal["raise", "empty"] | None = None,
         max_failures: float | None = None,
@@ -106,6 +122,14 @@ class Pipeline:
         # Made here, since the process that unpickles this may know other schemes.
         self._check = _wiring.scheme_check(self._store)
         self._into = destination(one_destination(write_options, into_path), self._store)
+        self._committing = Committing.of(
+            self._store,
+            self._into,
+            commit=commit,
+            if_exists=if_exists,
+            version=version,
+            exclusive=exclusive,
+        )
         self._workers = at_least("workers", workers, 1)
         self._isolation = one_of("isolation", isolation, ("thread", "process"))
         self._timeout = time_limit(timeout, isolation)
@@ -119,6 +143,9 @@ class Pipeline:
         self._keep_failed = None if keep_failed is None else Path(keep_failed).absolute()
         self._progress = progress
         self._is_copy = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_committing": self._committing.of_one_run()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _is_copy=True)
@@ -210,8 +237,17 @@ class Pipeline:
                 with_output=self._function.takes_output,
                 budget=_wiring.staging_budget(self._max_staging_bytes, None),
             )
-            publishing = Publishing(self._store, self._into)
-            yield observe, Pipelining(staging, caller, publishing, self._workers, self._keep_failed)
+            yield (
+                observe,
+                Pipelining(
+                    staging,
+                    caller,
+                    self._committing.publisher(),
+                    self._workers,
+                    self._keep_failed,
+                    self._committing.resuming(),
+                ),
+            )
 
     @property
     def _raises_if_all_fail(self) -> bool:

@@ -10,7 +10,7 @@ import attrs
 from file_dataset.api.frames import RowTable
 from file_dataset.api.kinds import CellTypes
 from file_dataset.domain.plan import RowResult
-from file_dataset.domain.rows import Cause, RowDone, RowFailure
+from file_dataset.domain.rows import Cause, RowDone, RowFailure, RowSkipped
 from file_dataset.domain.stopping import Stop
 from file_dataset.domain.url import Url
 
@@ -49,7 +49,7 @@ class Report:
             self._states[place] = _FAILED
         else:
             self._take_urls(place, result)
-            self._states[place] = _DONE
+            self._states[place] = _SKIPPED if isinstance(result, RowSkipped) else _DONE
 
     def close(self, stop: Stop) -> None:
         """Take in that the rows without a result are not going to have one."""

@@ -9,20 +9,18 @@ from typing import Any, overload
 
 from file_dataset.api import _wiring
 from file_dataset.api.cells import Source
+from file_dataset.api.committing import CommitMode, Committing
 from file_dataset.api.frames import RowTable, parse_row
 from file_dataset.api.kinds import local_or_url
 from file_dataset.api.options import Options
 from file_dataset.api.report import Report
 from file_dataset.api.staged import surviving
+from file_dataset.domain.commit import IfExists
 from file_dataset.domain.errors import FileDatasetError, InvalidDatasetError
-from file_dataset.domain.plan import windows
-from file_dataset.domain.publishing import Publishing
 from file_dataset.domain.rows import RowFailure, RowId
 from file_dataset.domain.store import Store
 from file_dataset.domain.url import Url
-
-# How many rows are published in one batch.
-_AT_ONCE = 1024
+from file_dataset.domain.writing import Writing
 
 
 @overload
@@ -32,6 +30,8 @@ def write_files(
     into_path: str | os.PathLike[str],
     id: RowId,
     options: Options | None = None,
+    commit: CommitMode = "plain",
+    if_exists: IfExists = "replace",
 ) -> dict[str, Path | str | None]: ...
 @overload
 def write_files(
@@ -39,6 +39,8 @@ def write_files(
     *,
     into_path: str | os.PathLike[str],
     options: Options | None = None,
+    commit: CommitMode = "plain",
+    if_exists: IfExists = "replace",
 ) -> list[dict[str, Any]]: ...
 @overload
 def write_files(
@@ -48,6 +50,8 @@ def write_files(
     into_path: str | os.PathLike[str],
     id: RowId | None = None,
     options: Options | None = None,
+    commit: CommitMode = "plain",
+    if_exists: IfExists = "replace",
 ) -> Any: ...
 def write_files(
     row: object = None,
@@ -56,10 +60,12 @@ def write_files(
     into_path: str | os.PathLike[str],
     id: RowId | None = None,
     options: Options | None = None,
+    commit: CommitMode = "plain",
+    if_exists: IfExists = "replace",
 ) -> Any:
     """Publish files as ``{into_path}/{id}/{filename}``, and say where they are then.
 
-    Of a row with a missing source nothing is written. Files that are there already are replaced.
+    Of a row with a missing source nothing is written.
 
     Args:
         row: A mapping of filename to path or URL, None for a file that is absent; or a list of
@@ -68,6 +74,11 @@ def write_files(
         into_path: The destination, a URL or a local path.
         id: The id of a single row.
         options: How storage is reached.
+        commit: ``"plain"`` writes file by file; ``"atomic"`` shows the files of a row all at once,
+            as a Pipeline does.
+        if_exists: What becomes of files that are there: ``"replace"`` them, or fail the row
+            (``"error"``). With ``commit="atomic"`` also ``"skip"``: rows that an earlier call has
+            committed, from the same sources as they are now, are left as they are.
 
     Returns:
         For a row, filename to Path where the destination is local, to the URL's text elsewhere.
@@ -86,13 +97,14 @@ def write_files(
         raise ValueError("Must specify either 'row' or 'dataframe'")
     store = _wiring.store_for(options)
     into = destination(into_path, store)
+    committing = Committing.of(store, into, commit=commit, if_exists=if_exists)
     if isinstance(row, Mapping):
         if id is None:
             raise ValueError("Must specify 'id' when using 'row' argument")
-        return _write_row(row, id, store, into)
+        return _write_row(row, id, committing)
     if id is not None:
         raise ValueError("'id' goes with a single 'row'; a table has a column of ids")
-    return _write_table(dataframe if row is None else row, store, into)
+    return _write_table(dataframe if row is None else row, committing)
 
 
 def destination(into_path: str | os.PathLike[str], store: Store) -> Url:
@@ -109,10 +121,10 @@ def destination(into_path: str | os.PathLike[str], store: Store) -> Url:
 
 
 def _write_row(
-    row: Mapping[str, Source], row_id: RowId, store: Store, into: Url
+    row: Mapping[str, Source], row_id: RowId, committing: Committing
 ) -> dict[str, object]:
-    parsed = parse_row(row, check=_wiring.scheme_check(store), row_id=row_id)
-    (result,) = Publishing(store, into).publish([parsed])
+    check = _wiring.scheme_check(committing.destination.store)
+    (result,) = _writing(committing).run([parse_row(row, check=check, row_id=row_id)])
     if isinstance(result, RowFailure):
         raise FileDatasetError(
             f"Failed to write row {row_id!r}: {result}", file_errors=result.file_errors
@@ -120,13 +132,18 @@ def _write_row(
     return {name: local_or_url(url) for name, url in result.values.items()}
 
 
-def _write_table(frame: object, store: Store, into: Url) -> Any:
-    table = RowTable.parse(frame, check=_wiring.scheme_check(store))
-    publishing = Publishing(store, into)
-    results = (
-        result for window in windows(table.rows, _AT_ONCE) for result in publishing.publish(window)
-    )
+def _write_table(frame: object, committing: Committing) -> Any:
+    table = RowTable.parse(frame, check=_wiring.scheme_check(committing.destination.store))
     report = Report(table, table.columns)
-    for done in surviving(results, []):
+    for done in surviving(_writing(committing).run(table.rows), []):
         report.take(done)
-    return report.done_table()
+    return report.published_table()
+
+
+def _writing(committing: Committing) -> Writing:
+    return Writing(
+        committing.destination.store,
+        committing.publisher(),
+        committing.resuming(),
+        notes_inputs=committing.keeps_records,
+    )

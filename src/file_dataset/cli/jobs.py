@@ -29,6 +29,9 @@ class Job:
         workers: As Pipeline has it, as the others.
         isolation: Where the function runs.
         timeout: Seconds.
+        commit: How rows are published.
+        if_exists: What becomes of rows that are there.
+        version: Of the function.
         max_failures: A number, or a share.
         keep_failed: A directory.
     """
@@ -39,6 +42,9 @@ class Job:
     workers: int = 1
     isolation: Literal["thread", "process"] = "thread"
     timeout: float | None = None
+    commit: Literal["atomic", "plain"] = "atomic"
+    if_exists: Literal["replace", "skip", "error"] = "replace"
+    version: str | None = None
     max_failures: float | None = None
     keep_failed: str | None = None
 
@@ -99,6 +105,9 @@ class Job:
             workers=self.workers,
             isolation=self.isolation,
             timeout=self.timeout,
+            commit=self.commit,
+            if_exists=self.if_exists,
+            version=self.version,
             max_failures=self.max_failures,
             keep_failed=self.keep_failed,
             progress=progress,

@@ -56,6 +56,19 @@ def _pipeline_options(command: F) -> F:
             callback=count_or_share,
             help="Stop when more rows fail than so many, or than such a share of all.",
         ),
+        click.option(
+            "--version", "version", help="What you call this function; rows of another run again."
+        ),
+        click.option(
+            "--if-exists",
+            type=click.Choice(["replace", "skip", "error"]),
+            help="What becomes of committed rows: skip resumes, and runs what is new or changed.",
+        ),
+        click.option(
+            "--commit",
+            type=click.Choice(["atomic", "plain"]),
+            help="Whether rows are seen whole or not at all (atomic), or file by file.",
+        ),
         click.option("--timeout", type=float, help="Seconds per row; needs --isolation process."),
         click.option(
             "--isolation",

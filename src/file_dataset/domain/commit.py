@@ -17,7 +17,7 @@ never saw that version of the record cannot write over it.
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias
 
@@ -62,8 +62,9 @@ class _Verdict:
     is_open: bool = False
 
 
-def _fresh() -> str:
-    return uuid.uuid4().hex
+def fresh_name() -> str:
+    """A name that no other attempt has, and no other run."""
+    return os.urandom(16).hex()
 
 
 @attrs.frozen
@@ -83,10 +84,10 @@ class Commit:
     """
 
     ledger: Ledger
-    run: str = attrs.field(factory=_fresh)
+    run: str = attrs.field(factory=fresh_name)
     if_exists: IfExists = "replace"
     version: str | None = None
-    new_attempt: Callable[[], str] = _fresh
+    new_attempt: Callable[[], str] = fresh_name
 
     def row(self, row: Row, inputs: Mapping[str, Input] | None = None) -> Steps[RowResult[Url]]:
         """Publish a row: done with the URLs of its files, or failed with nothing of it left.
@@ -158,6 +159,8 @@ class Commit:
         if verdict is not None or not held.record.attempt:
             return verdict or held
         error = yield from self.ledger.complete(held.record)
+        if error is None and self.if_exists == "skip" and is_same(mine, held.record):
+            return _Verdict(held.record)
         # What is gone cannot move any more either.
         if error is None or isinstance(error, NotFoundError | PreconditionFailedError):
             return held
@@ -173,7 +176,7 @@ class Commit:
             )
         if not theirs.attempt:
             return None
-        if theirs.run == self.run or (self.if_exists == "skip" and is_same(mine, theirs)):
+        if theirs.run == self.run:
             return _Verdict(theirs)
         if self.if_exists == "error":
             return _Verdict(error=AlreadyExistsError(f"row {mine.row_id!r} is there already"))

@@ -103,13 +103,18 @@ class Ledger:
         return outcome.error
 
 
+def format_url(into: Url) -> Url:
+    """Where it is said of what format the records beside it are."""
+    return into.joined(RECORDS, "format.json")
+
+
 def keeps_to_conditions(into: Url) -> Steps[bool | FileDatasetError]:
     """Whether a store refuses to write where something is, when it is told to; or what went wrong.
 
     The object that it is tried with stays: it says what the records beside it are, and that the
     next one needs a single request to find out.
     """
-    url = into.joined(RECORDS, "format.json")
+    url = format_url(into)
     data = json.dumps({"format": FORMAT}).encode()
     for _ in range(2):
         (outcome,) = yield [Write(url, data, CREATE)]

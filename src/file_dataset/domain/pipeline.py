@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import attrs
 
 from file_dataset.domain.calling import Caller
 from file_dataset.domain.plan import RowResult
-from file_dataset.domain.publishing import Publishing
+from file_dataset.domain.records import Input, Inputs
+from file_dataset.domain.resuming import Resuming
 from file_dataset.domain.rows import Row, RowFailure
-from file_dataset.domain.staging import StagedFiles, Staging
+from file_dataset.domain.staging import StagedFiles, Staging, Unfetched
 from file_dataset.domain.threads import behind, closing, unordered
 from file_dataset.domain.url import Url
 
@@ -32,7 +33,14 @@ class _Called:
     answer: Row | RowFailure
 
 
-_Item: TypeAlias = _Called | RowFailure
+_Item: TypeAlias = _Called | Unfetched
+
+
+class Publisher(Protocol):
+    """Puts rows where they go."""
+
+    def publish(self, rows: Sequence[Row], inputs: Inputs) -> Iterator[RowResult[Url]]:
+        """Each row with the URLs of its files, or what kept it from that, in order."""
 
 
 @attrs.frozen
@@ -46,13 +54,15 @@ class Pipelining:
         workers: How many rows are in the function at a time; one runs in the calling thread.
         keep_failed: Where the directories of rows that failed in the function, or after it,
             are kept; None keeps none.
+        resuming: Tells which rows are done already; None runs all.
     """
 
     staging: Staging
     caller: Caller
-    publishing: Publishing
+    publishing: Publisher
     workers: int = 1
     keep_failed: Path | None = None
+    resuming: Resuming | None = None
 
     def run(
         self,
@@ -74,7 +84,8 @@ class Pipelining:
         taken: set[StagedFiles] = set()
         with ExitStack() as stack:
             stack.callback(_release_all, taken)
-            staged = stack.enter_context(closing(self.staging.stage(rows)))
+            wanted = self.resuming.sorted_out(rows) if self.resuming else rows
+            staged = stack.enter_context(closing(self.staging.stage(wanted)))
             admitted = _admitted(staged, taken, is_stopped)
             called = stack.enter_context(
                 closing(unordered(self._call, admitted, workers=self.workers))
@@ -94,8 +105,8 @@ class Pipelining:
         self.staging.budget.close()
         self.caller.stop()
 
-    def _call(self, staged: StagedFiles | RowFailure) -> _Item:
-        if isinstance(staged, RowFailure):
+    def _call(self, staged: StagedFiles | Unfetched) -> _Item:
+        if not isinstance(staged, StagedFiles):
             return staged
         return _Called(staged, self.caller.call(staged))
 
@@ -105,9 +116,12 @@ class Pipelining:
             for item in items
             if isinstance(item, _Called) and isinstance(item.answer, Row)
         ]
-        published = self.publishing.publish(outputs)
+        inputs = {
+            item.staged.row.id: _inputs(item.staged) for item in items if isinstance(item, _Called)
+        }
+        published = self.publishing.publish(outputs, inputs)
         for item in items:
-            if isinstance(item, RowFailure):
+            if not isinstance(item, _Called):
                 yield item
                 continue
             result = item.answer if isinstance(item.answer, RowFailure) else next(published)
@@ -132,11 +146,20 @@ class Pipelining:
             _log.warning("Could not keep all that row %s left: %s", staged.row.id, error)
 
 
+def _inputs(staged: StagedFiles) -> dict[str, Input]:
+    sources = staged.row.sources
+    return {
+        name: Input.of(sources[name], info)
+        for name, info in staged.infos.items()
+        if info is not None
+    }
+
+
 def _admitted(
-    staged: Iterator[StagedFiles | RowFailure],
+    staged: Iterator[StagedFiles | Unfetched],
     taken: set[StagedFiles],
     is_stopped: Callable[[], bool],
-) -> Iterator[StagedFiles | RowFailure]:
+) -> Iterator[StagedFiles | Unfetched]:
     """The rows that may go on; those in a directory are added to the ones to be released."""
     while not is_stopped():
         each = next(staged, None)

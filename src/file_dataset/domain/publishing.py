@@ -8,8 +8,11 @@ from pathlib import Path
 
 import attrs
 
+from file_dataset.domain.errors import AlreadyExistsError
+from file_dataset.domain.objects import CREATE, OVERWRITE, WriteMode
 from file_dataset.domain.outcomes import Failed
 from file_dataset.domain.plan import RowResult, run_rows, settle_rows
+from file_dataset.domain.records import NO_INPUTS, Inputs
 from file_dataset.domain.requests import (
     Abort,
     Complete,
@@ -20,7 +23,7 @@ from file_dataset.domain.requests import (
     Stat,
     Upload,
 )
-from file_dataset.domain.rows import Row, RowDone, RowFailure, RowId
+from file_dataset.domain.rows import Cause, Row, RowDone, RowFailure, RowId
 from file_dataset.domain.store import Store
 from file_dataset.domain.url import Url
 
@@ -37,14 +40,24 @@ class Publishing:
     Args:
         store: Where the files are, and where they go.
         into: The destination.
+        mode: What may be there; with CREATE nothing is prepared.
+        prepares: Whether to prepare files where that can be done; with some stores it takes more
+            requests than to write them.
     """
 
     store: Store
     into: Url
+    mode: WriteMode = OVERWRITE
+    prepares: bool = True
 
-    def publish(self, rows: Sequence[Row]) -> Iterator[RowResult[Url]]:
+    def publish(
+        self,
+        rows: Sequence[Row],
+        inputs: Inputs = NO_INPUTS,  # noqa: ARG002 - for those who keep records
+    ) -> Iterator[RowResult[Url]]:
         """Each row with the URLs of its published files, or what kept it from that, in order."""
-        if self.store.can(Prepare, self.into):
+        is_free = self.prepares and self.mode is OVERWRITE
+        if is_free and self.store.can(Prepare, self.into):
             return self._publish_prepared(rows)
         return self._publish_checked(rows)
 
@@ -98,19 +111,35 @@ class Publishing:
         # A single file is its own check.
         several = [row for row in rows if len(row.sources) > 1]
         checks = run_rows(self.store, several, lambda _, __, url: Stat(url), stage="write")
-        missing = {check.row_id: check for check in checks if isinstance(check, RowFailure)}
-        sound = [row for row in rows if row.id not in missing]
+        bad = {check.row_id: check for check in checks if isinstance(check, RowFailure)}
+        if self.mode is CREATE:
+            whole = [row for row in several if row.id not in bad]
+            bad.update({failure.row_id: failure for failure in self._there(whole)})
+        sound = [row for row in rows if row.id not in bad]
 
         def write(position: int, name: str, source: Url) -> Request[None]:
             target = self._target(sound[position], name)
             if source.is_local:
-                return Upload(Path(source.path), target)
-            return Copy(source, target)
+                return Upload(Path(source.path), target, self.mode)
+            return Copy(source, target, self.mode)
 
         written = run_rows(self.store, sound, write, stage="write")
         for row in rows:
-            if row.id in missing:
-                yield missing[row.id]
+            if row.id in bad:
+                yield bad[row.id]
             else:
                 result = next(written)
                 yield self._done(row) if isinstance(result, RowDone) else result
+
+    def _there(self, rows: Sequence[Row]) -> Iterator[RowFailure]:
+        """The rows of which some files are there, which are not to be written then."""
+
+        def look(position: int, name: str, _: Url) -> Stat:
+            return Stat(self._target(rows[position], name))
+
+        for settled in settle_rows(self.store, rows, look):
+            found = [info.url for info in settled.values.values() if info is not None]
+            if found:
+                error = AlreadyExistsError(f"{found[0].redacted} is there already")
+                causes = (Cause.of(error, file="", url=found[0]),)
+                yield RowFailure(settled.row.id, "write", causes)

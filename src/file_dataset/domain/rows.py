@@ -85,6 +85,11 @@ class RowDone(Generic[T_co]):
         return self.row.id
 
 
+@attrs.frozen
+class RowSkipped(RowDone[T_co]):
+    """A row that was done already, in an earlier run."""
+
+
 class StagedRow(NamedTuple):
     """A row whose files are in a local directory; unpacks as ``(id, path)``.
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, overload
 
 import attrs
 
@@ -17,7 +17,7 @@ from file_dataset.domain.objects import ObjectInfo
 from file_dataset.domain.plan import RowResult, run_rows, windows
 from file_dataset.domain.ports import Scratch
 from file_dataset.domain.requests import Download, Stat
-from file_dataset.domain.rows import Cause, Row, RowDone, RowFailure
+from file_dataset.domain.rows import Cause, Row, RowDone, RowFailure, RowSkipped
 from file_dataset.domain.store import Store
 from file_dataset.domain.threads import ahead, closing
 from file_dataset.domain.url import Url
@@ -31,11 +31,13 @@ class StagedFiles:
         row: The row.
         path: The directory that holds them.
         output: An empty directory for what is made of them, where that was asked for.
+        infos: What each of them was when it was fetched; filled in as they come.
     """
 
     row: Row
     path: Path
     output: Path | None
+    infos: dict[str, ObjectInfo | None] = attrs.field(factory=dict, init=False, repr=False)
     _held: ExitStack = attrs.field(repr=False, alias="held")
 
     @property
@@ -64,7 +66,10 @@ class _Admitted:
     share: Share
 
 
-_Window: TypeAlias = list[_Admitted | RowFailure]
+Unfetched: TypeAlias = RowFailure | RowSkipped[Url]
+"""A row that is not to be fetched, and passes through in its place."""
+
+_Window: TypeAlias = list[_Admitted | Unfetched]
 
 
 @attrs.define
@@ -117,10 +122,15 @@ class Staging:
     with_output: bool = False
     budget: Budget = attrs.field(factory=Budget)
 
-    def stage(self, rows: Iterable[Row]) -> Iterator[StagedFiles | RowFailure]:
+    @overload
+    def stage(self, rows: Iterable[Row]) -> Iterator[StagedFiles | RowFailure]: ...
+    @overload
+    def stage(self, rows: Iterable[Row | Unfetched]) -> Iterator[StagedFiles | Unfetched]: ...
+    def stage(self, rows: Iterable[Row | Unfetched]) -> Iterator[StagedFiles | Unfetched]:
         """Each row with its files in a directory, or what kept it from that, in order.
 
-        A row that was taken is its taker's to release; closing takes away all others.
+        What is not to be fetched passes through. A row that was taken is its taker's to release;
+        closing takes away all others.
         """
         # Half of the places for a batch that is on its way, half for those that are ready.
         size = max(1, (self.prefetch + 1) // 2)
@@ -143,18 +153,18 @@ class Staging:
                 each.release()
 
     def _fetch(
-        self, rows: Iterable[Row], untaken: set[StagedFiles], pace: _Pace
-    ) -> Iterator[StagedFiles | RowFailure]:
+        self, rows: Iterable[Row | Unfetched], untaken: set[StagedFiles], pace: _Pace
+    ) -> Iterator[StagedFiles | Unfetched]:
         for window in self._windows(rows, pace):
             yield from self._fetch_window(window, untaken, pace)
             pace.step()
 
-    def _windows(self, rows: Iterable[Row], pace: _Pace) -> Iterator[_Window]:
+    def _windows(self, rows: Iterable[Row | Unfetched], pace: _Pace) -> Iterator[_Window]:
         """The rows that are fetched together: as many as the pace is, and as there is room for."""
         window: _Window = []
         with closing(self._sized(rows, pace.most)) as sized:
             for each in sized:
-                if isinstance(each, RowFailure):
+                if not isinstance(each, _Sized):
                     window.append(each)
                 else:
                     if window and not self.budget.has_room(each.size):
@@ -169,18 +179,22 @@ class Staging:
         if window:
             yield window
 
-    def _sized(self, rows: Iterable[Row], size: int) -> Iterator[_Sized | RowFailure]:
+    def _sized(self, rows: Iterable[Row | Unfetched], size: int) -> Iterator[_Sized | Unfetched]:
         if not self.budget.is_strict:
-            return (_Sized(row) for row in rows)
+            return (_Sized(row) if isinstance(row, Row) else row for row in rows)
         # While one batch is fetched, the sizes of the next are asked for.
         asked = self._ask_sizes(rows, size)
         return ahead(asked, depth=size) if self.prefetch else asked
 
-    def _ask_sizes(self, rows: Iterable[Row], size: int) -> Iterator[_Sized | RowFailure]:
+    def _ask_sizes(
+        self, rows: Iterable[Row | Unfetched], size: int
+    ) -> Iterator[_Sized | Unfetched]:
         for window in windows(rows, size):
-            asked = run_rows(self.store, window, lambda _, __, url: Stat(url), stage="read")
+            unsized = [row for row in window if isinstance(row, Row)]
+            asked = run_rows(self.store, unsized, lambda _, __, url: Stat(url), stage="read")
             with closing(asked):
-                yield from map(self._sized_row, asked)
+                for each in window:
+                    yield self._sized_row(next(asked)) if isinstance(each, Row) else each
 
     def _sized_row(self, asked: RowResult[ObjectInfo]) -> _Sized | RowFailure:
         if isinstance(asked, RowFailure):
@@ -197,7 +211,7 @@ class Staging:
 
     def _fetch_window(
         self, window: _Window, untaken: set[StagedFiles], pace: _Pace
-    ) -> Iterator[StagedFiles | RowFailure]:
+    ) -> Iterator[StagedFiles | Unfetched]:
         admitted = [each for each in window if isinstance(each, _Admitted)]
         staged = []
         for each in admitted:
@@ -215,12 +229,13 @@ class Staging:
         following = iter(zip(admitted, staged, strict=True))
         with closing(run_rows(self.store, rows, download, stage="read")) as results:
             for item in window:
-                if isinstance(item, RowFailure):
+                if not isinstance(item, _Admitted):
                     yield item
                     continue
                 result = next(results)
                 each, files = next(following)
                 if isinstance(result, RowDone):
+                    files.infos.update(result.values)
                     each.share.resize(_bytes_in(files))
                     pace.note(each.share.size)
                     yield files

@@ -6,7 +6,7 @@ import attrs
 
 from file_dataset.domain.errors import RunStoppedError
 from file_dataset.domain.plan import RowResult
-from file_dataset.domain.rows import Cause, RowFailure, RowId
+from file_dataset.domain.rows import Cause, RowFailure, RowId, RowSkipped
 from file_dataset.domain.url import Url
 
 # Were every second row of a table bad by chance, the first twenty would all be in one run of a
@@ -55,6 +55,8 @@ class Stopping:
 
     def note(self, result: RowResult[Url]) -> Stop | None:
         """Take note of a row's result, and tell whether it is a reason to stop."""
+        if isinstance(result, RowSkipped):
+            return None
         if not isinstance(result, RowFailure):
             self._common = None
             return None

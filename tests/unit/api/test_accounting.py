@@ -34,7 +34,7 @@ from file_dataset import (
 )
 from file_dataset.adapters.layers.faulty import Faults, Faulty
 from file_dataset.adapters.layers.retrying import Retrying
-from file_dataset.domain.requests import Complete, Download, Prepare, Request
+from file_dataset.domain.requests import Complete, Download, Prepare, Request, Write
 from file_dataset.domain.stopping import FIRST
 
 
@@ -63,8 +63,9 @@ class Work:
         word = (inside / "a.txt").read_text()
         if word == "raise":
             raise ValueError(word)
-        (out / "b.txt").write_text(word)
-        return {"b.txt": out / ("lost" if word == "lose" else "b.txt")}
+        for name in ("b.txt", "c.txt"):
+            (out / name).write_text(word)
+        return {"b.txt": out / ("lost" if word == "lose" else "b.txt"), "c.txt": out / "c.txt"}
 
 
 def ids_of(result: RunResult) -> tuple[list[int], list[int], list[int]]:
@@ -88,12 +89,13 @@ def check_accounts(result: RunResult, ids, store: MemoryStore) -> None:
             assert (line["error"], line["retryable"]) == ("RunStoppedError", True)
             assert str(result.stopped) in line["message"]
     for row in result.rows:
-        assert store.read(Url.parse(row["b.txt"])) == b"work"
+        files = [url for name, url in row.items() if name != "id"]
+        assert [store.read(Url.parse(url)) for url in files] == [b"work"] * len(files)
 
 
 WORDS = st.lists(st.sampled_from(["work"] * 6 + ["raise", "lose"]), max_size=3 * FIRST)
 ERRORS = [TransientError, PermissionDeniedError, NotFoundError, NoSpaceError, UnauthenticatedError]
-VERBS = st.sets(st.sampled_from([Download, Prepare, Complete]), min_size=1)
+VERBS = st.sets(st.sampled_from([Download, Prepare, Write, Complete]), min_size=1)
 SHARES = st.sampled_from([0.0, 0.1, 0.5])
 FAULTS = st.builds(
     lambda seed, before, after, error, verbs: Faults(
@@ -307,7 +309,7 @@ def test_there_is_a_table_of_skipped_rows_like_that_of_the_others(kind):
     assert isinstance(result.skipped, KINDS[kind][1])
     assert not any(cells(result.skipped).values())
     if kind != "list":
-        assert list(cells(result.skipped)) == list(cells(result.rows)) == ["id", "b.txt"]
+        assert list(cells(result.skipped)) == list(cells(result.rows)) == ["id", "b.txt", "c.txt"]
 
 
 def test_failed_rows_can_be_had_as_a_table_to_be_run_elsewhere(tmp_path, monkeypatch):
@@ -359,7 +361,7 @@ def test_a_row_that_is_being_published_when_the_interrupt_comes_is_among_those_d
             assert publishing.wait(30)
             interrupting.set()
             raise KeyboardInterrupt
-        return {"b.txt": inside / "a.txt"}
+        return dict.fromkeys(("b.txt", "c.txt"), inside / "a.txt")
 
     words = ["work", "interrupt", "work"]
     store, result = interrupted(words, fn=work, faults=script)

@@ -140,14 +140,14 @@ def test_nothing_is_kept_of_rows_that_could_not_be_read(options, tmp_path):
 
 
 def test_directories_of_rows_that_could_not_be_written_are_kept(items, options, store, tmp_path):
-    put = store.store._prepare
+    put = store.store._upload
 
-    def full(source: Url, url: Url, draft: object) -> object:
+    def full(path: Path, url: Url, mode: object) -> None:
         if "/0/" in str(url):
             raise NoSpaceError(f"{url}: no space left")
-        return put(source, url, draft)
+        put(path, url, mode)
 
-    store.store._prepare = full
+    store.store._upload = full
     pipeline = Pipeline(odd_fails, into_path="memory://out", options=options, keep_failed=tmp_path)
     (failure,) = pipeline.run([items[0], items[2]]).failures
     assert (failure["id"], failure["stage"], failure["error"]) == (0, "write", "NoSpaceError")
