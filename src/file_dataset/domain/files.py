@@ -32,6 +32,14 @@ _MEANINGS: dict[int, tuple[type[StoreError], str]] = {
     errno.EISDIR: (UnsupportedError, "is a directory, not a file"),
     errno.ENOTEMPTY: (UnsupportedError, "is a directory, not a file"),
     errno.ELOOP: (UnsupportedError, "is a symbolic link that leads in a circle or outward"),
+    errno.EXDEV: (
+        UnsupportedError,
+        "is a mount point or of another file system; choose another destination",
+    ),
+    errno.EBUSY: (
+        UnsupportedError,
+        "is in use by the system, as a mount point is; choose another destination",
+    ),
     errno.ENOSPC: (NoSpaceError, "no space left on the device"),
     errno.EDQUOT: (NoSpaceError, "the disk quota is used up"),
     errno.EFBIG: (NoSpaceError, "the file is larger than the file system allows"),
@@ -66,7 +74,10 @@ def local_errors(url: Url) -> Iterator[None]:
 def _subject(error: OSError, url: Url) -> str:
     """The file that an error is about: of a copy it may be either one."""
     name = error.filename
-    if not isinstance(name, str) or is_temporary(os.path.basename(name)):
+    # What is done in a directory that is open names no more than what is in it.
+    if not isinstance(name, str) or not os.path.isabs(name):
+        return url.redacted
+    if is_temporary(os.path.basename(name)):
         return url.redacted
     return name
 

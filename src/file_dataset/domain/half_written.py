@@ -48,7 +48,7 @@ def begin(url: Url, *, attempts: int = _ATTEMPTS) -> tuple[Path, int]:
     made = 0
     try:
         with local_errors(url):
-            made = _make_parents(temporary)
+            made = make_parents(temporary)
             temporary.touch(exist_ok=False)
     except BaseException as error:
         remove_empty(url, made)
@@ -59,7 +59,7 @@ def begin(url: Url, *, attempts: int = _ATTEMPTS) -> tuple[Path, int]:
     return temporary, made
 
 
-def _make_parents(path: Path) -> int:
+def make_parents(path: Path) -> int:
     """Make the directories above a file; gives how many were not there."""
     missing = sum(not above.exists() for above in path.parents)
     try:
@@ -90,7 +90,7 @@ def remove_empty(url: Url, made: int) -> list[Path]:
     return removed
 
 
-def stamp(path: Path) -> None:
+def stamp(file: Path | int) -> None:
     """Set the time of writing: the system's own is too coarse to tell two quick writes apart."""
     now = time.time_ns()
-    os.utime(path, ns=(now, now))
+    os.utime(file, ns=(now, now))

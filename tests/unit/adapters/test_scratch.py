@@ -1,9 +1,7 @@
 import contextlib
 import gc
 import logging
-import os
 import pickle
-import shutil
 import stat
 import subprocess
 import sys
@@ -15,28 +13,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support import as_nobody
 from tests.unit.adapters.layers.fakes import in_forked_child
 
 from file_dataset.adapters.scratch import TempScratch
 from file_dataset.domain.errors import NotFoundError, PermissionDeniedError
 
-NOBODY = 65534
-
 
 @pytest.fixture
 def as_a_user():
     """A directory of a user whom modes bind, as they do not bind root."""
-    directory = Path(tempfile.mkdtemp())
-    root = os.geteuid() == 0
-    if root:
-        os.chown(directory, NOBODY, -1)
-        os.seteuid(NOBODY)
-    try:
+    with as_nobody() as directory:
         yield directory
-    finally:
-        if root:
-            os.seteuid(0)
-        shutil.rmtree(directory)
 
 
 def modes(*paths):

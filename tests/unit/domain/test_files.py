@@ -46,6 +46,8 @@ MEANINGS = {
     "EISDIR": UnsupportedError,
     "ENOTEMPTY": UnsupportedError,
     "ELOOP": UnsupportedError,
+    "EXDEV": UnsupportedError,
+    "EBUSY": UnsupportedError,
     "ENOSPC": NoSpaceError,
     "EDQUOT": NoSpaceError,
     "EFBIG": NoSpaceError,
@@ -92,7 +94,7 @@ def test_other_errors_pass(error):
     assert caught.value is error
 
 
-@pytest.mark.parametrize("name", [None, 3, b"/bytes", "/some/.file_dataset-0.tmp"])
+@pytest.mark.parametrize("name", [None, 3, b"/bytes", "/some/.file_dataset-0.tmp", "stage"])
 def test_an_error_of_no_file_that_the_user_knows_is_about_the_url(name):
     with pytest.raises(NotFoundError, match=r"^/some/file: "), local_errors(URL):
         raise FileNotFoundError(errno.ENOENT, "gone", name)

@@ -7,19 +7,23 @@ import errno
 import functools
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-# From <linux/fs.h> and <fcntl.h>.
+# From <linux/fs.h>.
 _RENAME_EXCHANGE: Final = 2
-_AT_FDCWD: Final = -100
 
 # renameat2(2): the kernel or the file system does not know how.
 _UNKNOWN: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 
 
-def exchange(one: Path, other: Path) -> bool:
+def exchange(one: str, one_at: int, other: str, other_at: int) -> bool:
     """Let two files or directories change places, so that nobody ever sees one of them missing.
+
+    Args:
+        one: The name of the one.
+        one_at: The open directory that it is in.
+        other: The name of the other.
+        other_at: And its directory.
 
     Returns:
         False if the system or the file system cannot do that; then nothing has changed.
@@ -30,13 +34,12 @@ def exchange(one: Path, other: Path) -> bool:
     renameat2 = _renameat2()
     if renameat2 is None:
         return False
-    names = os.fsencode(one), os.fsencode(other)
-    if not renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE):
+    if not renameat2(one_at, os.fsencode(one), other_at, os.fsencode(other), _RENAME_EXCHANGE):
         return True
     number = ctypes.get_errno()
     if number in _UNKNOWN:
         return False
-    raise OSError(number, os.strerror(number), str(one), None, str(other))
+    raise OSError(number, os.strerror(number), one, None, other)
 
 
 @functools.cache

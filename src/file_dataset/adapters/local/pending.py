@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from file_dataset.adapters.local.directories import below, opened, status
 from file_dataset.adapters.local.drafts import STAGE, receipt
-from file_dataset.domain.errors import InvalidUrlError
+from file_dataset.domain.errors import InvalidUrlError, UnsupportedError
 from file_dataset.domain.files import is_temporary, local_errors
 from file_dataset.domain.names import RECORDS
 from file_dataset.domain.requests import Draft, Pending, Prepared
@@ -19,7 +21,8 @@ from file_dataset.domain.url import Url
 def pending(prefix: Url) -> Iterator[Pending]:
     """The files of drafts below a prefix, and other files there that are not whole.
 
-    Each can be aborted. A directory of an attempt without files stands for itself.
+    Each can be aborted. An attempt without files stands for itself. What symbolic links lead to is
+    not looked at.
 
     Raises:
         StoreError: If a directory cannot be read.
@@ -27,7 +30,9 @@ def pending(prefix: Url) -> Iterator[Pending]:
     directory = Path(prefix.path)
     with local_errors(prefix):
         for above in directory.parents:
-            yield from _drafts_beside(above, prefix)
+            # It is in nobody's way if somebody else keeps drafts above that only he may see.
+            with contextlib.suppress(PermissionError):
+                yield from _drafts_beside(above, prefix)
         yield from _below(directory, prefix)
 
 
@@ -39,43 +44,60 @@ def _below(directory: Path, prefix: Url) -> Iterator[Pending]:
             if not (entry.name == STAGE and directory.name == RECORDS):
                 yield from _below(path, prefix)
         elif is_temporary(entry.name):
-            prepared = Prepared(Url.local(path), f"{entry.name}:0", size=_size(path))
-            yield Pending(prepared, _begun(path))
-
-
-def _drafts_beside(parent: Path, prefix: Url) -> Iterator[Pending]:
-    """What is staged for directories beside the records of a directory, as far as it is wanted."""
-    for attempt in _entries(parent / RECORDS / STAGE):
-        with contextlib.suppress(InvalidUrlError, ValueError):
-            for each in _draft(parent, Path(attempt.path)):
-                if prefix.contains(each.prepared.url):
-                    yield each
-
-
-def _draft(parent: Path, attempt: Path) -> Iterator[Pending]:
-    staged = [Path(entry.path) for entry in _entries(attempt) if not is_temporary(entry.name)]
-    for directory in staged:
-        draft = Draft(Url.local(parent / directory.name), attempt.name)
-        files = [path for path in _files(directory) if not is_temporary(path.name)]
-        for path in files:
             with contextlib.suppress(FileNotFoundError):
-                url = draft.root.joined(path.relative_to(directory).as_posix())
-                prepared = Prepared(url, "0", draft, receipt(path), _size(path))
-                yield Pending(prepared, _begun(path))
-        if not files:
-            yield Pending(Prepared(draft.root, "0", draft), _begun(directory))
-    if not staged:
-        # Which root it was for is not known, and does not matter to who takes it away.
-        draft = Draft(Url.local(parent / attempt.name), attempt.name)
-        yield Pending(Prepared(draft.root, "0", draft), _begun(attempt))
+                found = os.lstat(path)
+                prepared = Prepared(Url.local(path), f"{entry.name}:0", size=found.st_size)
+                yield Pending(prepared, _begun(found))
 
 
-def _files(directory: Path) -> Iterator[Path]:
-    for entry in _entries(directory):
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(Path(entry.path))
-        else:
-            yield Path(entry.path)
+def _drafts_beside(parent: Path, prefix: Url) -> list[Pending]:
+    """What is staged for directories beside the records of a directory, as far as it is wanted."""
+    try:
+        with opened(parent, RECORDS, STAGE) as stage:
+            drafts = [_of(parent, name, stage) for name in sorted(os.listdir(stage))]
+    except (FileNotFoundError, NotADirectoryError, UnsupportedError):
+        return []
+    return [each for draft in drafts for each in draft if prefix.contains(each.prepared.url)]
+
+
+def _of(parent: Path, attempt: str, stage: int) -> list[Pending]:
+    """What is pending of an attempt, if it is one of ours."""
+    begun = _begun(status(attempt, stage))
+    with contextlib.suppress(InvalidUrlError, ValueError):
+        # Which root it was for need not be known, and does not matter to who takes it away.
+        itself = Draft(Url.local(parent / attempt), attempt)
+        roots = [Draft(Url.local(parent / name), attempt) for name in _roots(attempt, stage)]
+        found = [each for root in roots for each in _prepared(root, stage)]
+        filled = {each.prepared.draft for each in found}
+        empty = [root for root in roots or [itself] if root not in filled]
+        return found + [Pending(Prepared(root.root, "0", root), begun) for root in empty]
+    return []
+
+
+def _prepared(draft: Draft, stage: int) -> Iterator[Pending]:
+    for name, file in _files(PurePath(), (draft.attempt, draft.root.name), stage):
+        url = draft.root.joined(name.as_posix())
+        yield Pending(Prepared(url, "0", draft, receipt(file), file.st_size), _begun(file))
+
+
+def _roots(attempt: str, stage: int) -> list[str]:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), below(stage, [attempt]) as at:
+        return sorted(name for name in os.listdir(at) if not is_temporary(name))
+    return []
+
+
+def _files(
+    name: PurePath, names: tuple[str, ...], at: int
+) -> Iterator[tuple[PurePath, os.stat_result]]:
+    """The files in a directory, and in those in it, by their names below the first one."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), below(at, names) as directory:
+        for each in sorted(os.listdir(directory)):
+            with contextlib.suppress(FileNotFoundError):
+                found = os.stat(each, dir_fd=directory, follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode):
+                    yield from _files(name / each, (each,), directory)
+                elif not is_temporary(each):
+                    yield name / each, found
 
 
 def _entries(directory: Path) -> list[os.DirEntry[str]]:
@@ -86,16 +108,6 @@ def _entries(directory: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _size(path: Path) -> int | None:
-    try:
-        return os.lstat(path).st_size
-    except FileNotFoundError:
-        return None
-
-
-def _begun(path: Path) -> datetime | None:
+def _begun(found: os.stat_result | None) -> datetime | None:
     """When something was written; None if it is gone by now."""
-    try:
-        return datetime.fromtimestamp(os.lstat(path).st_mtime, UTC)
-    except FileNotFoundError:
-        return None
+    return None if found is None else datetime.fromtimestamp(found.st_mtime, UTC)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import itertools
 import os
-import shutil
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import attrs
 
+from file_dataset.adapters.local.copying import copy_open
 from file_dataset.adapters.local.drafts import Place, is_staged, receipt
 from file_dataset.adapters.local.pending import pending
 from file_dataset.domain.errors import (
@@ -23,7 +25,6 @@ from file_dataset.domain.errors import (
     NotFoundError,
     PreconditionFailedError,
     RangeNotSatisfiableError,
-    StoreError,
     UnsupportedError,
 )
 from file_dataset.domain.files import is_temporary, local_errors, replacing
@@ -40,13 +41,8 @@ from file_dataset.domain.per_object import PerObjectStore
 from file_dataset.domain.requests import Data, Draft, Pending, Prepared
 from file_dataset.domain.url import Url
 
-_AT_ONCE = 2**30
-# The directories above that of an attempt, which are there only as long as there are attempts.
-_STAGE_AND_RECORDS: Final = 2
-# copy_file_range(2): the two files are on different, or on very special file systems.
-_NOT_FOR_THESE = frozenset(
-    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.ETXTBSY}
-)
+# A token may come from a record that anybody wrote.
+_is_count: Final = re.compile(r"[0-9]{1,4}").fullmatch
 
 
 class LocalStore(PerObjectStore):
@@ -133,25 +129,10 @@ class LocalStore(PerObjectStore):
     def _prepare_draft(self, source: Url, url: Url, draft: Draft) -> Prepared:
         place = Place.of(draft)
         _check(url)
-        with local_errors(draft.root):
-            place.check_root()
-        hidden = place.hidden(url)
-        path = Path(hidden.path)
-        temporary, made = _begin_hidden(hidden, url)
-        # Of the directories that came with it, those above its attempt's may outlive its end.
-        above = max(0, made - 1 - list(path.parents).index(place.attempt))
-        self._brought.update(list(place.attempt.parents)[:above])
-        try:
-            with local_errors(url):
-                _copy_file(source, temporary)
-                stamp(temporary)
-                found, size = receipt(temporary), temporary.stat().st_size
-                os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            self._remove_empty(hidden, made)
-            raise
-        return Prepared(url, str(above), draft, receipt=found, size=size)
+        with local_errors(url), _opened(source) as read:
+            found, above = place.prepare(url, functools.partial(copy_open, read))
+        self._brought.update([place.stage, *place.stage.parents][:above])
+        return Prepared(url, str(above), draft, receipt=receipt(found), size=found.st_size)
 
     def _complete(self, prepared: tuple[Prepared, ...]) -> None:
         first = prepared[0]
@@ -164,8 +145,8 @@ class LocalStore(PerObjectStore):
         place = Place.of(first.draft)
         with local_errors(first.draft.root):
             place.complete(prepared)
-        self._brought.difference_update(place.attempt.parents)
-        remove_empty(Url.local(place.attempt), _STAGE_AND_RECORDS)
+        self._brought.difference_update([place.stage, *place.stage.parents])
+        place.remove_empty_above(0)
 
     def _abort(self, prepared: tuple[Prepared, ...]) -> None:
         first = prepared[0]
@@ -178,14 +159,17 @@ class LocalStore(PerObjectStore):
             place = Place.of(first.draft)
             with local_errors(first.draft.root):
                 place.abort()
-            made = max(_made(each) for each in prepared)
-            self._remove_empty(Url.local(place.attempt), max(_STAGE_AND_RECORDS, made))
+            above = self._brought_of([place.stage, *place.stage.parents])
+            made = max(above, *map(_made, prepared))
+            self._brought.difference_update(place.remove_empty_above(made))
 
     def _remove_empty(self, url: Url, made: int) -> None:
-        # What came with another file of the same directory goes with whichever is the last.
-        parents = Path(url.path).parents
-        brought = sum(1 for _ in itertools.takewhile(self._brought.__contains__, parents))
-        self._brought.difference_update(remove_empty(url, max(made, brought)))
+        made = max(made, self._brought_of(Path(url.path).parents))
+        self._brought.difference_update(remove_empty(url, made))
+
+    def _brought_of(self, parents: Iterable[Path]) -> int:
+        """How many go away, since what came with another file goes with whichever is the last."""
+        return sum(1 for _ in itertools.takewhile(self._brought.__contains__, parents))
 
     def list(self, prefix: Url, /, *, recursive: bool = True) -> Iterator[ObjectInfo | Prefix]:
         """The files below a directory in the order of their names, without those half written."""
@@ -227,11 +211,15 @@ class LocalStore(PerObjectStore):
 def _regular(url: Url) -> os.stat_result:
     """The status of a regular file. Raises UnsupportedError for anything else."""
     status = os.stat(url.path)
+    _check_regular(url, status)
+    return status
+
+
+def _check_regular(url: Url, status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, "is a directory", url.path)
     if not stat.S_ISREG(status.st_mode):
         raise UnsupportedError(f"{url}: is a device, a pipe or a socket, not a file", url=url)
-    return status
 
 
 def _info(url: Url, status: os.stat_result) -> ObjectInfo:
@@ -240,25 +228,19 @@ def _info(url: Url, status: os.stat_result) -> ObjectInfo:
 
 
 def _copy_file(source: Url, path: Path) -> None:
-    if not _copied_by_the_system(source.path, path):
-        shutil.copyfile(source.path, path)
-    shutil.copymode(source.path, path)
+    with _opened(source) as read, open(path, "wb", buffering=0) as written:
+        copy_open(read, written.fileno())
 
 
-def _copied_by_the_system(source: str, path: Path) -> bool:
-    """Let the system copy a file: one that can share the bytes of both then copies none."""
-    if not hasattr(os, "copy_file_range"):
-        return False
-    with open(source, "rb", buffering=0) as read, open(path, "wb", buffering=0) as written:
-        try:
-            while os.copy_file_range(read.fileno(), written.fileno(), _AT_ONCE):
-                pass
-        except OSError as error:
-            if error.errno in _NOT_FOR_THESE:
-                return False
-            raise
-        # Some file systems say that they have copied everything, and have not.
-        return written.tell() == os.fstat(read.fileno()).st_size
+@contextlib.contextmanager
+def _opened(source: Url) -> Iterator[int]:
+    """A regular file, open for reading; without waiting for who would write to a pipe."""
+    file = os.open(source.path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        _check_regular(source, os.fstat(file))
+        yield file
+    finally:
+        os.close(file)
 
 
 @contextlib.contextmanager
@@ -306,23 +288,14 @@ def _check(url: Url) -> None:
         raise InvalidUrlError(f"{url}: such directories are for files that are not complete")
 
 
-def _begin_hidden(hidden: Url, url: Url) -> tuple[Path, int]:
-    """As begin() does, with the name that was asked for in what goes wrong."""
-    try:
-        return begin(hidden)
-    except StoreError as error:
-        error.url = url
-        raise
-
-
 def _made(prepared: Prepared) -> int:
     """How many directories above its attempt's were made for a file of a draft."""
-    return int(prepared.token) if prepared.token.isdecimal() else 0
+    return int(prepared.token) if _is_count(prepared.token) else 0
 
 
 def _parts(prepared: Prepared) -> tuple[Path, int]:
     """What the token of a preparation says: its temporary file, and the directories made for it."""
     name, _, made = prepared.token.partition(":")
-    if not (is_temporary(name) and made.isdecimal()):
+    if not (is_temporary(name) and _is_count(made)):
         raise NotFoundError(f"{prepared.url}: {prepared.token!r} is no token of this store")
     return Path(prepared.url.path).with_name(name), int(made)

@@ -1,0 +1,28 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+NOBODY = 65534
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[Path]:
+    """A directory of a user whom modes bind, as they do not bind root."""
+    directory = Path(tempfile.mkdtemp())
+    root = os.geteuid() == 0
+    if root:
+        os.chown(directory, NOBODY, -1)
+        os.seteuid(NOBODY)
+    try:
+        yield directory
+    finally:
+        if root:
+            os.seteuid(0)
+        shutil.rmtree(directory)
