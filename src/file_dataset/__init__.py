@@ -29,6 +29,7 @@ if typing.TYPE_CHECKING:
     from file_dataset.api.options import Options
     from file_dataset.api.pipeline import Pipeline
     from file_dataset.api.reader import reader
+    from file_dataset.api.recovery import Recovered, Verification, recover, verify
     from file_dataset.api.results import RunResult
     from file_dataset.api.writer import write_files
     from file_dataset.domain.errors import (
@@ -82,6 +83,7 @@ __all__ = [
     "PreconditionFailedError",
     "Progress",
     "RangeNotSatisfiableError",
+    "Recovered",
     "RowFailure",
     "RunResult",
     "RunStoppedError",
@@ -94,6 +96,7 @@ __all__ = [
     "UnsupportedError",
     "UnsupportedSchemeError",
     "Url",
+    "Verification",
     "copy",
     "create_filesystem_writer",
     "create_s3_writer",
@@ -109,8 +112,10 @@ __all__ = [
     "open_writer",
     "put",
     "reader",
+    "recover",
     "register_store",
     "stat",
+    "verify",
     "write_files",
 ]
 
@@ -127,6 +132,7 @@ _NAMES = {
     "file_dataset.api.options": "Options",
     "file_dataset.api.pipeline": "Pipeline",
     "file_dataset.api.reader": "reader",
+    "file_dataset.api.recovery": "Recovered Verification recover verify",
     "file_dataset.api.results": "RunResult",
     "file_dataset.api.writer": "write_files",
     "file_dataset.domain.errors": (

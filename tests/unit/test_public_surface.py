@@ -35,6 +35,7 @@ PUBLIC = [
     "PreconditionFailedError",
     "Progress",
     "RangeNotSatisfiableError",
+    "Recovered",
     "RowFailure",
     "RunResult",
     "RunStoppedError",
@@ -47,6 +48,7 @@ PUBLIC = [
     "UnsupportedError",
     "UnsupportedSchemeError",
     "Url",
+    "Verification",
     "copy",
     "create_filesystem_writer",
     "create_s3_writer",
@@ -62,8 +64,10 @@ PUBLIC = [
     "open_writer",
     "put",
     "reader",
+    "recover",
     "register_store",
     "stat",
+    "verify",
     "write_files",
 ]
 

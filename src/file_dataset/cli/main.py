@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from file_dataset import FileDatasetError
+from file_dataset.cli.committed import recover, verify
 from file_dataset.cli.demo import demo
 from file_dataset.cli.files import get, ls, put, sizes
 from file_dataset.cli.run import retry, run
@@ -32,7 +33,7 @@ def command(context: click.Context, *, verbose: bool) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, stream=sys.stderr)
 
 
-for _subcommand in (demo, run, retry, get, put, ls, sizes, stores):
+for _subcommand in (demo, run, retry, get, put, ls, sizes, verify, recover, stores):
     command.add_command(_subcommand)
 
 

@@ -172,7 +172,8 @@ class Prepared:
 
     Args:
         url: Where it will be once it is completed.
-        token: The store's own handle, such as an upload id; a text that can be kept in a record.
+        token: The store's own handle, such as an upload id; a text that can be kept in a record,
+            and that no other draft has for the same URL.
         draft: What it is a part of; None if it stands alone.
         receipt: What else the store needs to complete it, such as the tags of its parts.
         size: Its length in bytes; None where that is not known.

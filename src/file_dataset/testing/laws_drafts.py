@@ -106,7 +106,16 @@ def _is_named_until_it_is_aborted(kit: Kit) -> None:
     row, other = prefix.joined("row"), prefix.joined("row-2")
     first = _drafted(kit, row, _below(row, {"a": body(1), "deep/b": body(2)}))
     second = _drafted(kit, other, _below(other, {"a": body(3)}))
+    rival = _drafted(kit, row, _below(row, {"a": body(5)}))
     alone = kit.prepare(prefix.joined("alone"), body(4))
+    tokens = [{each.token for each in draft} for draft in (first, rival)]
+    kit.expect(
+        not tokens[0] & tokens[1],
+        did="Prepare two drafts for one root",
+        expected="tokens that tell them apart",
+        seen=tokens,
+    )
+    _expect_pending(kit, row, rival, named=True)
     _expect_pending(kit, row, first, named=True)
     _expect_pending(kit, row, second, named=False)
     _expect_pending(kit, row.joined("deep"), first[1:], named=True)
@@ -115,7 +124,7 @@ def _is_named_until_it_is_aborted(kit: Kit) -> None:
         kit.do(Abort(each.prepared))
     left = kit.pending(prefix)
     kit.expect(not left, did="Abort all that is pending", expected="nothing pending", seen=left)
-    for prepared in (first, second):
+    for prepared in (first, rival, second):
         kit.error(Complete(prepared), PreconditionFailedError)
     kit.error(Complete(alone), StoreError)
     kit.expect_objects(prefix, {}, did="Abort all that is pending")
@@ -170,11 +179,11 @@ def _from_json(text: str) -> Prepared:
 
 def _expect_pending(kit: Kit, prefix: Url, prepared: _Prepared, *, named: bool) -> None:
     """All of it is pending below the prefix, or nothing of it."""
-    urls = {each.prepared.url for each in kit.pending(prefix)}
-    wanted = {each.url for each in prepared}
+    found = {f"{each.prepared.url} ({each.prepared.token})" for each in kit.pending(prefix)}
+    wanted = {f"{each.url} ({each.token})" for each in prepared}
     kit.expect(
-        wanted <= urls if named else not wanted & urls,
+        wanted <= found if named else not wanted & found,
         did=f"pending({prefix})",
-        expected=f"{'all' if named else 'none'} of {sorted(map(str, wanted))}",
-        seen=sorted(map(str, urls)),
+        expected=f"{'all' if named else 'none'} of {sorted(wanted)}",
+        seen=sorted(found),
     )

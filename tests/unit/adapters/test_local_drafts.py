@@ -411,11 +411,12 @@ def test_where_there_can_be_no_second_name_files_are_copied(attempt, monkeypatch
     assert (status.st_mtime_ns, stat.S_IMODE(status.st_mode)) == (10**18, 0o640)
 
 
-@pytest.mark.parametrize("token", ["9" * 5000, "٣", "-1", "", "99"])
-def test_a_token_that_somebody_wrote_is_no_number_to_count_on(attempt, token):
+@pytest.mark.parametrize("made", ["9" * 5000, "٣", "-1", "", "99"])
+def test_a_receipt_that_somebody_wrote_is_no_number_to_count_on(attempt, made):
     (attempt.into / "empty").mkdir(parents=True)
     (prepared, *_) = attempt.prepare()
-    attempt.store.do(Abort(Prepared(prepared.url, token, attempt.draft)))
+    receipt = f"1-1-{made}"
+    attempt.store.do(Abort(Prepared(prepared.url, prepared.token, attempt.draft, receipt)))
     assert names_in(attempt.into) == ["empty"]
 
 

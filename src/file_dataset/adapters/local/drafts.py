@@ -166,7 +166,8 @@ class Place:
             OSError: As the system gives it.
         """
         self.check_root()
-        receipts = {self._parts(each.url): each.receipt for each in prepared}
+        # What follows is how many directories were made for it.
+        receipts = {self._parts(each.url): each.receipt.rpartition("-")[0] for each in prepared}
         with ExitStack() as held:
             try:
                 into = held.enter_context(opened(self._into))

@@ -70,14 +70,15 @@ def _of(parent: Path, attempt: str, stage: int) -> list[Pending]:
         found = [each for root in roots for each in _prepared(root, stage)]
         filled = {each.prepared.draft for each in found}
         empty = [root for root in roots or [itself] if root not in filled]
-        return found + [Pending(Prepared(root.root, "0", root), begun) for root in empty]
+        return found + [Pending(Prepared(root.root, attempt, root), begun) for root in empty]
     return []
 
 
 def _prepared(draft: Draft, stage: int) -> Iterator[Pending]:
     for name, file in _files(PurePath(), (draft.attempt, draft.root.name), stage):
         url = draft.root.joined(name.as_posix())
-        yield Pending(Prepared(url, "0", draft, receipt(file), file.st_size), _begun(file))
+        prepared = Prepared(url, draft.attempt, draft, f"{receipt(file)}-0", file.st_size)
+        yield Pending(prepared, _begun(file))
 
 
 def _roots(attempt: str, stage: int) -> list[str]:

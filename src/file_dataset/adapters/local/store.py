@@ -41,7 +41,7 @@ from file_dataset.domain.per_object import PerObjectStore
 from file_dataset.domain.requests import Data, Draft, Pending, Prepared
 from file_dataset.domain.url import Url
 
-# A token may come from a record that anybody wrote.
+# Tokens and receipts may come from a record that anybody wrote.
 _is_count: Final = re.compile(r"[0-9]{1,4}").fullmatch
 
 
@@ -132,7 +132,7 @@ class LocalStore(PerObjectStore):
         with local_errors(url), _opened(source) as read:
             found, above = place.prepare(url, functools.partial(copy_open, read))
         self._brought.update([place.stage, *place.stage.parents][:above])
-        return Prepared(url, str(above), draft, receipt=receipt(found), size=found.st_size)
+        return Prepared(url, draft.attempt, draft, f"{receipt(found)}-{above}", found.st_size)
 
     def _complete(self, prepared: tuple[Prepared, ...]) -> None:
         first = prepared[0]
@@ -290,7 +290,8 @@ def _check(url: Url) -> None:
 
 def _made(prepared: Prepared) -> int:
     """How many directories above its attempt's were made for a file of a draft."""
-    return int(prepared.token) if _is_count(prepared.token) else 0
+    made = prepared.receipt.rpartition("-")[2]
+    return int(made) if _is_count(made) else 0
 
 
 def _parts(prepared: Prepared) -> tuple[Path, int]:
