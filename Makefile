@@ -38,6 +38,13 @@ demo: $(DEMO)/.installed ## a small dataset from end to end, no cloud needed
 test: lint types ## everything CI runs: linters, types, all tests
 	@$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
 
+# The tests that try many of something, and with this far more of it.
+SOAK := $(shell grep -rlE 'tests(\.| import )soak' tests)
+
+.PHONY: soak
+soak: $(DEV)/.installed ## hours of kills, schedules and damaged data, which the tests only sample
+	@FILE_DATASET_SOAK=1 $(BIN)/pytest -q -n 2 --timeout=0 $(PYTEST_ARGS) $(SOAK)
+
 .PHONY: unit
 unit: $(DEV)/.installed ## the quick tests only; PYTEST_ARGS="-k url -x" narrows them
 	@$(BIN)/pytest -q $(PYTEST_ARGS) src tests/unit

@@ -45,6 +45,13 @@ def killed_at(number: int, work: Work) -> bool:
     return _ended(_forked(watched)) == -signal.SIGKILL
 
 
+def was_killed(work: Work) -> bool:
+    """Whether work, which may kill its own process, did so before it ended."""
+    ended = _ended(_forked(work))
+    assert ended in (0, -signal.SIGKILL)
+    return ended == -signal.SIGKILL
+
+
 def disturbed_at(number: int, disturb: Work, work: Callable[[], Any]) -> Any:
     """What work gives while somebody else does something just before one of its calls."""
 

@@ -1,0 +1,187 @@
+"""Runs that are killed by SIGKILL, at every call of the system or at every request: what is seen.
+
+A row that can be seen is whole, of one attempt, and committed; a run after the kill does not call
+the function for rows that were committed, and completes all; after recover() nothing is left over.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests import soak
+from tests.killing import calls, killed_at, result_of, was_killed
+
+from file_dataset import Options, Pipeline, recover, verify
+
+ROWS = soak.times(3, most=9)
+EVERY = {str(number) for number in range(ROWS)}
+NAMES = ("b.txt", "c.txt")
+
+
+@pytest.fixture
+def rows(tmp_path) -> list[dict[str, Any]]:
+    (tmp_path / "in").mkdir()
+    for number in range(ROWS):
+        (tmp_path / "in" / str(number)).write_text(f"row {number}")
+    return [{"id": number, "a.txt": tmp_path / "in" / str(number)} for number in range(ROWS)]
+
+
+class Attempt:
+    """A function that writes who it is into its files, and its calls beside them."""
+
+    def __init__(self, name: str, calls: Path) -> None:
+        self.name = name
+        self.calls = calls
+
+    def __call__(self, inside: Path, out: Path) -> dict[str, Path]:
+        text = (inside / "a.txt").read_text()
+        with self.calls.open("a") as file:
+            file.write(f"{text}\n")
+        for name in NAMES:
+            (out / name).write_text(f"{self.name} {text} {name}")
+        return {name: out / name for name in NAMES}
+
+
+def run(rows, into, attempt: str, calls: Path, **kwargs: Any) -> Any:
+    return Pipeline(Attempt(attempt, calls), into_path=into, **kwargs).run(rows)
+
+
+def check_seen(seen: dict[str, str], committed: set[str] | None) -> set[str]:
+    """The rows that can be seen, each of which is whole, and of one attempt."""
+    whole = {name.split("/")[0] for name in seen}
+    for row in whole:
+        texts = {name: seen.get(f"{row}/{name}") for name in NAMES}
+        (attempt,) = {str(text).split()[0] for text in texts.values()}
+        assert texts == {name: f"{attempt} row {row} {name}" for name in NAMES}
+    if committed is not None:
+        assert whole <= committed
+    return whole
+
+
+def seen_in(out: Path) -> dict[str, str]:
+    return {
+        path.relative_to(out).as_posix(): path.read_text()
+        for path in out.rglob("*")
+        if path.is_file() and ".file_dataset" not in path.parts
+    }
+
+
+def points(number: int, *, share: int) -> list[int]:
+    """Where to kill: some of all places, and in a soak all of them."""
+    every = range(number)
+    return sorted(random.Random(number).sample(every, soak.times(number // share, most=number)))
+
+
+@pytest.mark.parametrize("before", ["nothing", "another run", "half a run"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_to_a_local_disk_killed_at_any_call(before, workers, rows, tmp_path):
+    log, out = tmp_path / "calls", tmp_path / "out"
+    out.mkdir()
+    if before != "nothing":
+        run(rows[: ROWS if before == "another run" else 1], out, "old", log)
+    shutil.copytree(out, tmp_path / "saved")
+    how = {"if_exists": "replace" if before == "another run" else "skip", "workers": workers}
+
+    def work() -> object:
+        return run(rows, out, "new", log, **how)
+
+    number = len(calls(work))
+    for point in points(number, share=12):
+        shutil.rmtree(out)
+        shutil.copytree(tmp_path / "saved", out)
+        if not killed_at(point, work):
+            continue  # with two workers not every run makes as many calls
+        records = {path.stem for path in (out / ".file_dataset/rows").glob("*.json")}
+        seen = check_seen(seen_in(out), records)
+        if before == "another run":
+            assert seen == EVERY
+        log.write_text("")
+        result = run(rows, out, "again", log, if_exists="skip")
+        assert result.stats.failed == 0
+        # Committed rows are not run again; those of which that could not be told are no such.
+        called = {line.split()[1] for line in log.read_text().splitlines()}
+        assert called == EVERY - {str(line["id"]) for line in result.skipped}
+        assert called.isdisjoint(records)
+        assert check_seen(seen_in(out), None) == EVERY
+        recovered = recover(out)
+        assert not recovered.errors
+        assert list((out / ".file_dataset").glob("stage/*")) == []
+        assert verify(out).problems.empty
+        left = [path for path in out.rglob("*") if path.name.endswith(".tmp")]
+        assert left == []
+
+
+# S3.
+
+
+class Wire:
+    """The requests of a client that is made here, of which one may be the last thing one does."""
+
+    def __init__(self, options: Options, kill_at: int | None) -> None:
+        self.count = 0
+        self.kill_at = kill_at
+        events = options.s3_client.meta.events
+        events.register_first("before-send.s3", self.note)
+        events.register_last("needs-retry.s3", self.note)
+
+    def note(self, **_: object) -> None:
+        if self.count == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.count += 1
+
+
+@pytest.mark.parametrize("before", ["nothing", "another run"])
+def test_a_run_to_s3_killed_before_and_after_any_request(before, rows, moto_s3, tmp_path):
+    given = moto_s3.options()
+    log = tmp_path / "calls"
+
+    def options() -> Options:
+        return Options(given.session_kwargs, given.client_kwargs, engine="boto3")
+
+    mine = options()
+    client = mine.s3_client
+
+    def begun() -> tuple[str, str]:
+        bucket = moto_s3.make_bucket().authority
+        if before == "another run":
+            run(rows, f"s3://{bucket}/out", "old", log, options=mine)
+        return bucket, f"s3://{bucket}/out"
+
+    def in_child(into: str, point: int | None) -> Callable[[], int]:
+        def work() -> int:
+            own = options()
+            wire = Wire(own, point)
+            run(rows, into, "new", log, options=own, if_exists="replace")
+            return wire.count
+
+        return work
+
+    number = int(result_of(in_child(begun()[1], None)))
+    for point in points(number, share=6):
+        bucket, into = begun()
+        assert was_killed(in_child(into, point))
+        log.write_text("")
+        result = run(rows, into, "again", log, options=mine, if_exists="skip")
+        assert result.stats.failed == 0
+        called = {line.split()[1] for line in log.read_text().splitlines()}
+        assert called.isdisjoint({str(line["id"]) for line in result.skipped})
+        assert len(result.skipped) + len(called) == ROWS
+        assert not recover(into, options=mine).errors
+        assert verify(into, options=mine).problems.empty
+        assert not client.list_multipart_uploads(Bucket=bucket).get("Uploads")
+        keys = [each["Key"] for each in client.list_objects_v2(Bucket=bucket)["Contents"]]
+        seen = {
+            key.removeprefix("out/"): client.get_object(Bucket=bucket, Key=key)["Body"]
+            .read()
+            .decode()
+            for key in keys
+            if "/.file_dataset/" not in key
+        }
+        assert check_seen(seen, None) == EVERY
