@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import itertools
 import logging
 import os
+import re
 import shutil
 import tempfile
 import threading
+import time
+import uuid
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +29,10 @@ from file_dataset.domain.url import Url
 
 _log = logging.getLogger(__name__)
 _PRIVATE = 0o700
+_AGE = 3600.0
+
+# A user may have directories of his own whose names begin as ours do, and none that go on so.
+_is_root = re.compile(r"file_dataset-[0-9a-f]{32}\.tmp").fullmatch
 
 
 @attrs.frozen(eq=False)
@@ -33,8 +41,9 @@ class TempScratch:
 
     The root is there as long as one of its directories is open. What is open still is removed by
     ``close``, at the end of a ``with`` statement, when the scratch is no longer referred to, or
-    when the process ends. Each process makes and removes its own: a forked child touches nothing
-    of its parent's, and a pickled scratch starts afresh.
+    when the process ends; of a process that was killed, ``sweep`` removes it. Each process makes
+    and removes its own: a forked child touches nothing of its parent's, and a pickled scratch
+    starts afresh.
 
     Args:
         dir: The directory to make the root in; None for the system's.
@@ -111,8 +120,8 @@ class _Root:
         """A new directory below the root."""
         with self._lock, local_errors(Url.local(self._parent)):
             if self._remove is None:
-                self._path = Path(tempfile.mkdtemp(prefix="file_dataset-", dir=self._parent))
-                self._remove = weakref.finalize(self, _remove, self._path, os.getpid())
+                self._path, lock = _new_root(self._parent)
+                self._remove = weakref.finalize(self, _end, self._path, lock, os.getpid())
             directory = self._path / str(next(self._numbers))
             self._directories.add(directory)
             directory.mkdir(_PRIVATE)
@@ -136,6 +145,72 @@ class _Root:
         if self._remove is not None:
             self._remove()
             self._remove = None
+
+
+def sweep(dir: Path | None = None, *, age: float = _AGE) -> list[Path]:
+    """Remove the roots that processes of this user left which were killed, and give their paths.
+
+    A process that is alive holds a lock on its root, and so do children that it forked. Where
+    locks are not to be had, nothing is removed.
+
+    Args:
+        dir: The directory that they are in; None for the system's.
+        age: Seconds for which nothing was begun in a root, before it is looked at.
+
+    Raises:
+        StoreError: If the directory cannot be read.
+    """
+    parent = Path(tempfile.gettempdir()) if dir is None else dir
+    with local_errors(Url.local(parent)):
+        roots = sorted(parent / name for name in os.listdir(parent) if _is_root(name))
+    return [root for root in roots if _swept(root, age)]
+
+
+def _swept(root: Path, age: float) -> bool:
+    with contextlib.suppress(OSError), _held(root) as lock:
+        # Of a root that its process removes at this moment, only the lock was left.
+        found = os.fstat(lock)
+        is_there = found.st_nlink > 0 and found.st_uid == os.geteuid()
+        if is_there and time.time() - found.st_mtime >= age:
+            _remove(root, os.getpid())
+            return not root.exists()
+    return False
+
+
+@contextlib.contextmanager
+def _held(root: Path) -> Iterator[int]:
+    """The lock on a root; an OSError if somebody has it, or the root is no directory."""
+    lock = _opened(root)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _opened(root: Path) -> int:
+    return os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
+def _new_root(parent: Path) -> tuple[Path, int]:
+    """A new private directory, and the open file by which this process has the lock on it."""
+    root = parent / f"file_dataset-{uuid.uuid4().hex}.tmp"
+    os.mkdir(root, _PRIVATE)
+    try:
+        lock = _opened(root)
+    except BaseException:
+        os.rmdir(root)
+        raise
+    # Some network file systems have no locks; what a kill leaves there is the user's to remove.
+    with contextlib.suppress(OSError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return root, lock
+
+
+def _end(root: Path, lock: int, process: int) -> None:
+    _remove(root, process)
+    if os.getpid() == process:
+        os.close(lock)
 
 
 def _remove(directory: Path, process: int) -> None:

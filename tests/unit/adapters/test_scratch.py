@@ -1,22 +1,27 @@
 import contextlib
+import errno
+import fcntl
 import gc
 import logging
+import os
 import pickle
+import shutil
 import stat
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support import as_nobody
+from tests.support import NOBODY, as_nobody
 from tests.unit.adapters.layers.fakes import in_forked_child
 
-from file_dataset.adapters.scratch import TempScratch
+from file_dataset.adapters.scratch import TempScratch, sweep
 from file_dataset.domain.errors import NotFoundError, PermissionDeniedError
 
 
@@ -254,3 +259,150 @@ def test_without_a_directory_it_is_the_systems(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with TempScratch().open() as directory:
         assert directory.parent.parent == tmp_path
+
+
+# What was killed.
+
+
+def killed(parent, *, age=0.0):
+    """The root of a process that was killed while it had two directories open."""
+    program = (
+        "import os, sys\n"
+        "from file_dataset.adapters.scratch import TempScratch\n"
+        "scratch = TempScratch(sys.argv[1])\n"
+        "with scratch.open() as one, scratch.open() as other:\n"
+        "    (one / 'file').write_bytes(b'')\n"
+        "    one.chmod(0o500)\n"
+        "    print(one.parent, flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, parent], stdout=subprocess.PIPE, text=True, check=False
+    )
+    assert ran.returncode == -9
+    root = Path(ran.stdout.strip())
+    os.utime(root, (time.time() - age, time.time() - age))
+    return root
+
+
+def test_what_a_killed_process_left_is_swept_and_what_is_alive_stays(tmp_path):
+    dead = killed(tmp_path)
+    with TempScratch(tmp_path).open() as alive:
+        assert sweep(tmp_path, age=0) == [dead]
+        assert list(tmp_path.iterdir()) == [alive.parent]
+    assert sweep(tmp_path, age=0) == []
+
+
+def test_what_was_begun_lately_stays(tmp_path):
+    # As a root is whose process has not come to lock it.
+    young, old = killed(tmp_path, age=3000), killed(tmp_path, age=4000)
+    assert sweep(tmp_path) == [old]
+    assert list(tmp_path.iterdir()) == [young]
+
+
+def test_a_forked_child_keeps_what_its_parent_had(tmp_path):
+    program = (
+        "import os, sys\n"
+        "from file_dataset.adapters.scratch import TempScratch\n"
+        "with TempScratch(sys.argv[1]).open():\n"
+        "    if os.fork() == 0:\n"
+        "        sys.stdin.read()\n"
+        "        os._exit(0)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.wait()
+        assert sweep(tmp_path, age=0) == []
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        process.stdout.read()  # until the child has ended
+    assert len(sweep(tmp_path, age=0)) == 1
+
+
+def test_what_is_not_ours_is_left_alone(tmp_path):
+    ours = f"file_dataset-{'0' * 32}.tmp"
+    precious = tmp_path / "precious"
+    (precious / "1").mkdir(parents=True)
+    for place in ("link", "file", "names"):
+        (tmp_path / place).mkdir()
+    (tmp_path / "link" / ours).symlink_to(precious)
+    (tmp_path / "file" / ours).write_bytes(b"data")
+    for name in ("file_dataset-results", "file_dataset-abcdefgh", f"{ours}2", f"my-{ours}"):
+        (tmp_path / "names" / name).mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    (precious / "1").chmod(0o750)
+    for place in ("link", "file", "names"):
+        assert sweep(tmp_path / place, age=0) == []
+    assert sorted(tmp_path.rglob("*")) == before
+    assert modes(precious / "1") == [0o750]
+
+
+def test_what_its_process_removes_at_this_moment_is_not_said_to_be_swept(tmp_path, monkeypatch):
+    dead = killed(tmp_path)
+    lock = fcntl.flock
+
+    def overtaken(file, how):
+        shutil.rmtree(dead)
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+    assert sweep(tmp_path, age=0) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can have files of somebody else")
+def test_what_another_user_left_is_his(tmp_path):
+    root = killed(tmp_path)
+    os.chown(root, NOBODY, -1)
+    assert sweep(tmp_path, age=0) == []
+    os.chown(root, 0, -1)
+    assert sweep(tmp_path, age=0) == [root]
+
+
+def test_two_who_sweep_are_in_nobodys_way(tmp_path):
+    dead = {killed(tmp_path) for _ in range(3)}
+    start = threading.Barrier(4)
+    swept = []
+
+    def work():
+        start.wait(20)
+        swept.append(sweep(tmp_path, age=0))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(path for paths in swept for path in paths) == sorted(dead)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_locks_are_not_to_be_had_nothing_is_swept_and_everything_works(tmp_path, monkeypatch):
+    dead = killed(tmp_path)
+
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with TempScratch(tmp_path).open() as directory:
+        assert directory.is_dir()
+        assert sweep(tmp_path, age=0) == []
+    assert list(tmp_path.iterdir()) == [dead]
+
+
+def test_a_place_that_cannot_be_swept_is_told(tmp_path):
+    with pytest.raises(NotFoundError, match="not found"):
+        sweep(tmp_path / "missing")
+
+
+def test_files_are_not_left_open(tmp_path):
+    before = len(list(Path("/dev/fd").iterdir()))
+    scratch = TempScratch(tmp_path)
+    for _ in range(3):
+        with scratch.open():
+            pass
+    killed(tmp_path)
+    sweep(tmp_path, age=0)
+    assert len(list(Path("/dev/fd").iterdir())) == before
