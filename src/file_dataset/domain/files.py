@@ -22,12 +22,23 @@ from file_dataset.domain.url import Url
 
 _MARK = ".file_dataset-"
 
+_MORE_ROOM = "make room, or choose another directory (for temporary files with TMPDIR)"
+
 _MEANINGS: dict[int, tuple[type[StoreError], str]] = {
     errno.ENOENT: (NotFoundError, "not found"),
     errno.ENOTDIR: (NotFoundError, "not found: a part of its path is a file, not a directory"),
-    errno.EACCES: (PermissionDeniedError, "permission denied"),
-    errno.EPERM: (PermissionDeniedError, "permission denied"),
-    errno.EROFS: (PermissionDeniedError, "permission denied: the file system is read-only"),
+    errno.EACCES: (
+        PermissionDeniedError,
+        "permission denied; see the modes of it and of the directories above it",
+    ),
+    errno.EPERM: (
+        PermissionDeniedError,
+        "permission denied; the system does not allow it to this user",
+    ),
+    errno.EROFS: (
+        PermissionDeniedError,
+        "permission denied: the file system is read-only; choose another directory",
+    ),
     errno.EEXIST: (AlreadyExistsError, "exists already"),
     errno.EISDIR: (UnsupportedError, "is a directory, not a file"),
     errno.ENOTEMPTY: (UnsupportedError, "is a directory, not a file"),
@@ -40,9 +51,12 @@ _MEANINGS: dict[int, tuple[type[StoreError], str]] = {
         UnsupportedError,
         "is in use by the system, as a mount point is; choose another destination",
     ),
-    errno.ENOSPC: (NoSpaceError, "no space left on the device"),
-    errno.EDQUOT: (NoSpaceError, "the disk quota is used up"),
-    errno.EFBIG: (NoSpaceError, "the file is larger than the file system allows"),
+    errno.ENOSPC: (NoSpaceError, f"no space left on the device; {_MORE_ROOM}"),
+    errno.EDQUOT: (NoSpaceError, f"the disk quota is used up; {_MORE_ROOM}"),
+    errno.EFBIG: (
+        NoSpaceError,
+        "the file is larger than the file system, or `ulimit -f`, allows",
+    ),
     errno.EMFILE: (TransientError, "too many open files; raise `ulimit -n`"),
     errno.ENFILE: (TransientError, "too many open files on this machine"),
     errno.EAGAIN: (TransientError, "the system was busy"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import functools
 import os
@@ -11,7 +12,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from tests.killing import calls, disturbed_at, killed_at
+from tests.killing import calls, disturbed_at, killed_at, result_of
+from tests.namespaces import small_disk
 from tests.soak import times
 from tests.support import as_nobody
 
@@ -355,6 +357,31 @@ def test_where_nothing_can_be_written_nothing_is_left():
         with pytest.raises(PermissionDeniedError, match="permission denied"):
             attempt.prepare()
         assert names_in(attempt.into) == []
+
+
+def test_a_row_that_is_a_mount_point_is_left_alone_and_told(tmp_path):
+    def work() -> tuple[str, list[str]]:
+        attempt = Attempt(tmp_path)
+        attempt.root.mkdir(parents=True)
+        try:
+            small_disk(attempt.root, "1m")
+        except OSError:  # as it is where the system allows no file systems of one's own
+            monkeypatch.setattr(drafts, "rename", refused)
+        prepared = attempt.prepare()
+        with pytest.raises(UnsupportedError) as caught:
+            attempt.store.do(Complete(prepared))
+        attempt.store.do(Abort(prepared))
+        return str(caught.value), names_in(attempt.into)
+
+    def refused(*_: object) -> bool:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), "7", None, "7")
+
+    monkeypatch = pytest.MonkeyPatch()
+    message, names = result_of(work)
+    assert message.startswith(f"{tmp_path}/out/7: is ")
+    assert "a mount point" in message
+    assert message.endswith("choose another destination")
+    assert names == ["7"]
 
 
 @pytest.mark.parametrize("row", ["x" * 255, "ü" * 127])

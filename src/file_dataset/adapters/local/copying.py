@@ -28,7 +28,8 @@ def copy_open(source: int, target: int) -> None:
         os.ftruncate(target, 0)
         with (
             open(source, "rb", buffering=0, closefd=False) as read,
-            open(target, "wb", buffering=0, closefd=False) as written,
+            # With a buffer: without one it may write but a part, and leave it to say so.
+            open(target, "wb", closefd=False) as written,
         ):
             shutil.copyfileobj(read, written, _BUFFER)
     os.fchmod(target, stat.S_IMODE(os.fstat(source).st_mode))
