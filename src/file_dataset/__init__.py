@@ -9,6 +9,12 @@ import typing
 if typing.TYPE_CHECKING:
     from file_dataset.api._wiring import LocalStore, MemoryStore, mount, register_store
     from file_dataset.api.dataset import FileDataset
+    from file_dataset.api.datasets import (
+        AsyncLoader,
+        ObjectDataset,
+        create_async_loader,
+        create_dataset,
+    )
     from file_dataset.api.listing import frame_from_layout, list_files
     from file_dataset.api.object_lists import list as list  # noqa: A004 - see __all__
     from file_dataset.api.object_lists import list_keys
@@ -64,6 +70,7 @@ if typing.TYPE_CHECKING:
 __all__ = [
     "AllRowsFailedError",
     "AlreadyExistsError",
+    "AsyncLoader",
     "FileDataset",
     "FileDatasetError",
     "IntegrityError",
@@ -74,6 +81,7 @@ __all__ = [
     "MissingDependencyError",
     "NoSpaceError",
     "NotFoundError",
+    "ObjectDataset",
     "ObjectInfo",
     "ObjectWriter",
     "Options",
@@ -98,6 +106,8 @@ __all__ = [
     "Url",
     "Verification",
     "copy",
+    "create_async_loader",
+    "create_dataset",
     "create_filesystem_writer",
     "create_s3_writer",
     "delete",
@@ -122,6 +132,7 @@ __all__ = [
 _NAMES = {
     "file_dataset.api._wiring": "LocalStore MemoryStore mount register_store",
     "file_dataset.api.dataset": "FileDataset",
+    "file_dataset.api.datasets": "AsyncLoader ObjectDataset create_async_loader create_dataset",
     "file_dataset.api.listing": "frame_from_layout list_files",
     "file_dataset.api.object_lists": "list list_keys",
     "file_dataset.api.object_writer": "ObjectWriter",

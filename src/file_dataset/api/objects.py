@@ -12,10 +12,9 @@ from file_dataset.api.object_writer import ObjectWriter
 from file_dataset.api.options import Options
 from file_dataset.domain.errors import FileDatasetError, InvalidUrlError
 from file_dataset.domain.objects import ObjectInfo, Span
-from file_dataset.domain.outcomes import Failed
-from file_dataset.domain.requests import Data, Read
+from file_dataset.domain.reading import contents_of
+from file_dataset.domain.requests import Data
 from file_dataset.domain.store import Store
-from file_dataset.domain.threads import closing
 from file_dataset.domain.url import Url
 
 Place: TypeAlias = "str | os.PathLike[str] | Url"
@@ -80,26 +79,18 @@ def get_many(urls: Iterable[Place], *, options: Options | None = None) -> list[b
 def get_many_while(
     wanted: Callable[[], bool], urls: Iterable[Place], *, options: Options | None = None
 ) -> list[bytes]:
-    """As get_many(), given up between two objects once they are not wanted any more."""
+    """As get_many(), given up between two objects by a NotWantedError once nobody wants them."""
     store = _wiring.store_for(options)
     places = [served(url, store, f"url {n}") for n, url in enumerate(urls)]
-    found: list[bytes] = [b""] * len(places)
-    errors: dict[int, FileDatasetError] = {}
-    with closing(store.run([Read(place) for place in places])) as outcomes:
-        for outcome in outcomes:
-            if isinstance(outcome, Failed):
-                errors[outcome.index] = outcome.error
-            else:
-                found[outcome.index] = outcome.value
-            if not wanted():
-                return []
+    found = contents_of(store, places, wanted=wanted)
+    errors = {n: each for n, each in enumerate(found) if isinstance(each, FileDatasetError)}
     if errors:
         raise FileDatasetError(
             f"{len(errors)} of {len(places)} objects cannot be read, such as: "
             f"{errors[min(errors)]}",
             file_errors={str(places[n]): str(errors[n]) for n in sorted(errors)},
         )
-    return found
+    return [each for each in found if isinstance(each, bytes)]
 
 
 def put(url: Place, data: Data, *, options: Options | None = None) -> None:

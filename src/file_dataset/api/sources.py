@@ -1,0 +1,173 @@
+"""What a user names as a dataset, as its items: a place, a glob, URLs, or the rows of a table."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from file_dataset.api import _wiring
+from file_dataset.api.frames import RowTable
+from file_dataset.api.kinds import table_of
+from file_dataset.api.listing import globs_of
+from file_dataset.api.loader_options import LoaderOptions
+from file_dataset.api.objects import Place, served
+from file_dataset.domain.errors import (
+    InvalidDatasetError,
+    NotFoundError,
+    UnsupportedError,
+)
+from file_dataset.domain.globs import Glob
+from file_dataset.domain.items import Objects, Rows, Unread
+from file_dataset.domain.listing import Listing
+from file_dataset.domain.requests import Read
+from file_dataset.domain.store import Store
+from file_dataset.domain.threads import closing
+from file_dataset.domain.url import Url
+
+Items: TypeAlias = Sequence[Unread[Any]]
+Find: TypeAlias = Callable[[], Items]
+
+_GLOBBING = re.compile(r"[*?\[]")
+
+
+def finding(source: object, options: LoaderOptions, store: Store) -> Find:
+    """What finds the items of a source, once all is looked at that needs no store.
+
+    The function raises NotFoundError if there is nothing where something should be.
+
+    Args:
+        source: A URL or path of an object, a directory, a prefix or a glob; several URLs or paths;
+            or a table.
+        options: Which objects below a prefix are meant.
+        store: Where they are.
+
+    Raises:
+        ValueError: For a source that is none of these, and for schemes that nobody serves.
+    """
+    if isinstance(source, str | os.PathLike | Url):
+        return _place(source, options, store)
+    if options.pattern is not None or not options.recursive:
+        raise ValueError(
+            f"pattern and recursive choose among what is below a prefix, which a "
+            f"{type(source).__name__} is not"
+        )
+    items = _rows(source, store) if _is_table(source) else _objects(source, store)
+    return functools.partial(_known, items)
+
+
+def _known(items: Items) -> Items:
+    return items
+
+
+# --- a place ----------------------------------------------------------------------------------
+
+
+def _place(source: Place, options: LoaderOptions, store: Store) -> Find:
+    url = served(source, store)
+    below = Listing(store, url, globs_of(options.pattern), recursive=options.recursive)
+    matching = _glob(source, url, options, store)
+    if options.pattern is not None or not url.key or url.key.endswith("/"):
+        return functools.partial(_found, below if matching is None else matching)
+    return functools.partial(_find, below, matching)
+
+
+def _find(below: Listing, matching: Listing | None) -> Items:
+    """The object itself, else what is below it, or what matches it where it is a glob."""
+    url = below.prefix
+    try:
+        below.store.stat(url)
+    except NotFoundError:
+        return _found(below if matching is None else matching)
+    except UnsupportedError:
+        if url.is_local and Path(url.path).is_dir():
+            return _found(below)
+        raise
+    return Objects([str(url)])
+
+
+def _glob(source: Place, url: Url, options: LoaderOptions, store: Store) -> Listing | None:
+    """The listing that a text with special characters stands for, where it has some."""
+    special = _GLOBBING.search(url.key) if isinstance(source, str) else None
+    if special is None:
+        return None
+    if options.pattern is not None:
+        raise ValueError(
+            f"{url.redacted} has a pattern in it; pattern={options.pattern!r} is one too many"
+        )
+    slash = url.key.rfind("/", 0, special.start())
+    pattern = url.key[slash + 1 :]
+    # With one more character it is a name, which has a parent.
+    prefix = Url(url.scheme, url.authority, f"{url.key[: slash + 1]}_").parent
+    # A pattern alone would run over slashes, which of a path nobody expects.
+    is_deep = "/" in pattern or "**" in pattern
+    return Listing(store, prefix, (Glob(pattern),), recursive=is_deep)
+
+
+def _found(listing: Listing) -> Objects:
+    with closing(listing.find()) as found:
+        texts = sorted(str(each.url) for each in found)
+    if not texts:
+        raise _nothing(listing)
+    return Objects(texts)
+
+
+def _nothing(listing: Listing) -> NotFoundError:
+    place = listing.prefix.redacted
+    is_directory = listing.prefix.is_local and Path(listing.prefix.path).is_dir()
+    if listing.prefix.is_local and not is_directory:
+        reason = "not found"
+    elif listing.globs:
+        patterns = ", ".join(repr(glob.text) for glob in listing.globs)
+        where = "below it" if listing.recursive else "directly below it"
+        reason = f"not found: nothing {where} matches {patterns}"
+    elif not listing.recursive:
+        reason = "not found: nothing is directly below it, and recursive is False"
+    elif is_directory:
+        reason = "not found: the directory is empty, there are no files in it"
+    else:
+        reason = "not found: there is no such object, and nothing below it"
+    return NotFoundError(f"{place}: {reason}", url=listing.prefix)
+
+
+# --- several URLs -----------------------------------------------------------------------------
+
+
+def _objects(source: object, store: Store) -> Objects:
+    if not isinstance(source, Iterable) or isinstance(source, bytes | bytearray | Mapping):
+        raise InvalidDatasetError(
+            f"a dataset is made of a URL, a path, several of these or a table, not of a "
+            f"{type(source).__name__}"
+        )
+    check = _wiring.scheme_check(store)
+    texts: list[str] = []
+    for number, each in enumerate(source):
+        if not isinstance(each, str | os.PathLike | Url):
+            raise InvalidDatasetError(f"url {number}: {each!r} is neither a URL nor a path")
+        url = each if isinstance(each, Url) else Url.parse(each)
+        check(url, f"url {number}")
+        texts.append(str(Read(url).url))
+    return Objects(texts)
+
+
+# --- a table ----------------------------------------------------------------------------------
+
+
+def _is_table(source: object) -> bool:
+    if isinstance(source, list | tuple):
+        return bool(source) and isinstance(source[0], Mapping)
+    with contextlib.suppress(InvalidDatasetError):
+        table_of(source)
+        return True
+    return False
+
+
+def _rows(source: object, store: Store) -> Rows:
+    table = RowTable.parse(source, check=_wiring.scheme_check(store), only_files=True)
+    cells = table.table.columns()
+    columns = {name: None if name in table.columns else cells[name] for name in cells}
+    return Rows(table.rows, columns)
