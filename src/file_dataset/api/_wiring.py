@@ -18,7 +18,7 @@ from file_dataset.adapters.memory import MemoryStore
 from file_dataset.adapters.registry import Registry, register_store
 from file_dataset.adapters.registry import default as registry
 from file_dataset.adapters.s3 import S3Options
-from file_dataset.adapters.scratch import TempScratch
+from file_dataset.adapters.scratch import TempScratch, sweep
 from file_dataset.domain.budget import Budget
 from file_dataset.domain.calling import Caller, RowFunction
 from file_dataset.domain.errors import UnsupportedSchemeError
@@ -44,6 +44,7 @@ __all__ = [
     "staging_budget",
     "store_for",
     "store_of",
+    "sweep_temp",
     "temp_scratch",
 ]
 
@@ -150,6 +151,11 @@ def _check_scheme(known: Collection[str], url: Url, where: str) -> None:
 def temp_scratch(directory: str | os.PathLike[str] | None) -> TempScratch:
     """Temporary space in a directory, or in the system's place for such."""
     return TempScratch(None if directory is None else Path(directory))
+
+
+def sweep_temp() -> int:
+    """Take away the temporary directories that killed processes left; gives how many."""
+    return len(sweep())
 
 
 def staging_budget(max_bytes: int | None, directory: str | os.PathLike[str] | None) -> Budget:

@@ -14,7 +14,7 @@ from file_dataset.api import _wiring
 from file_dataset.api.options import Options
 from file_dataset.api.writer import destination
 from file_dataset.domain.destination import Destination
-from file_dataset.domain.recovery import Recovery
+from file_dataset.domain.recovery import Recovery, Settled
 from file_dataset.domain.rows import RowId
 from file_dataset.domain.threads import closing
 from file_dataset.domain.verifying import Verifying
@@ -33,12 +33,14 @@ class Recovered:
         kept: How many were younger than ``older_than``, and were left alone.
         errors: What could not be brought to an end, by the id of the row; the key None is for
             what is no row's.
+        directories: How many temporary directories are gone that killed processes had left.
     """
 
     completed: list[RowId]
     swept: int
     kept: int
     errors: dict[RowId | None, str]
+    directories: int = 0
 
 
 def recover(
@@ -50,7 +52,8 @@ def recover(
     """Bring to an end what runs that were killed left below a destination.
 
     Rows that were committed are completed, and what nobody had committed is taken away: staged
-    directories and files, and uploads in parts. Runs that are at it at this moment lose no row that
+    directories and files, and uploads in parts; and from this machine the temporary directories of
+    this user's processes that are no more. Runs that are at it at this moment lose no row that
     they have reported, and report no row that they have lost: what is taken from them fails as
     retryable. Use ``older_than`` to let them be.
 
@@ -67,15 +70,18 @@ def recover(
     is_dead = _older_than(older_than)
     store = _wiring.store_for(options)
     into = destination(into_path, store)
+    settled: list[Settled] = []
     with closing(store.pending(into)) as pending:
-        if next(pending, None) is None:
-            return Recovered([], 0, 0, {})
-    settled = list(Recovery(store, Destination(store, into).ledger(), is_dead).run())
+        # What was never a destination does not become one.
+        is_left = next(pending, None) is not None
+    if is_left:
+        settled = list(Recovery(store, Destination(store, into).ledger(), is_dead).run())
     return Recovered(
         completed=[each.row_id for each in settled if each.is_completed and each.row_id],
         swept=sum(each.swept for each in settled),
         kept=sum(each.kept for each in settled),
         errors={each.row_id: str(each.error) for each in settled if each.error is not None},
+        directories=_wiring.sweep_temp(),
     )
 
 

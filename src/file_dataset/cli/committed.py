@@ -28,7 +28,7 @@ def recover(context: click.Context, *, url: str, older_than: float, as_json: boo
     else:
         click.echo(
             f"{len(done.completed)} rows completed, {done.swept} files swept, "
-            f"{done.kept} left alone"
+            f"{done.kept} left alone; {done.directories} temporary directories taken away"
         )
         for row_id, error in done.errors.items():
             click.echo(f"Failed: {'' if row_id is None else f'row {row_id}: '}{error}", err=True)
