@@ -8,6 +8,7 @@ import typing
 # table below: a program that needs a Url or an error does not wait for all the rest.
 if typing.TYPE_CHECKING:
     from file_dataset.api._wiring import LocalStore, MemoryStore, mount, register_store
+    from file_dataset.api.command import command
     from file_dataset.api.dataset import FileDataset
     from file_dataset.api.datasets import (
         AsyncLoader,
@@ -41,6 +42,7 @@ if typing.TYPE_CHECKING:
     from file_dataset.domain.errors import (
         AllRowsFailedError,
         AlreadyExistsError,
+        CommandError,
         FileDatasetError,
         IntegrityError,
         InvalidDatasetError,
@@ -71,6 +73,7 @@ __all__ = [
     "AllRowsFailedError",
     "AlreadyExistsError",
     "AsyncLoader",
+    "CommandError",
     "FileDataset",
     "FileDatasetError",
     "IntegrityError",
@@ -105,6 +108,7 @@ __all__ = [
     "UnsupportedSchemeError",
     "Url",
     "Verification",
+    "command",
     "copy",
     "create_async_loader",
     "create_dataset",
@@ -131,6 +135,7 @@ __all__ = [
 
 _NAMES = {
     "file_dataset.api._wiring": "LocalStore MemoryStore mount register_store",
+    "file_dataset.api.command": "command",
     "file_dataset.api.dataset": "FileDataset",
     "file_dataset.api.datasets": "AsyncLoader ObjectDataset create_async_loader create_dataset",
     "file_dataset.api.listing": "frame_from_layout list_files",
@@ -147,7 +152,7 @@ _NAMES = {
     "file_dataset.api.results": "RunResult",
     "file_dataset.api.writer": "write_files",
     "file_dataset.domain.errors": (
-        "AllRowsFailedError AlreadyExistsError FileDatasetError IntegrityError "
+        "AllRowsFailedError AlreadyExistsError CommandError FileDatasetError IntegrityError "
         "InvalidDatasetError InvalidUrlError MissingDependencyError NoSpaceError "
         "NotFoundError PermissionDeniedError PreconditionFailedError "
         "RangeNotSatisfiableError RunStoppedError StoreError ThrottledError TransientError "

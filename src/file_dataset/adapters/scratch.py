@@ -13,7 +13,6 @@ import shutil
 import tempfile
 import threading
 import time
-import uuid
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -194,7 +193,7 @@ def _opened(root: Path) -> int:
 
 def _new_root(parent: Path) -> tuple[Path, int]:
     """A new private directory, and the open file by which this process has the lock on it."""
-    root = parent / f"file_dataset-{uuid.uuid4().hex}.tmp"
+    root = parent / f"file_dataset-{os.urandom(16).hex()}.tmp"
     os.mkdir(root, _PRIVATE)
     try:
         lock = _opened(root)

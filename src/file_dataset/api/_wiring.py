@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from file_dataset.adapters.layers.retrying import Retrying
 from file_dataset.adapters.layers.routed import Routed
@@ -24,6 +24,7 @@ from file_dataset.domain.calling import Caller, RowFunction
 from file_dataset.domain.errors import UnsupportedSchemeError
 from file_dataset.domain.files import local_errors
 from file_dataset.domain.ports import Observer
+from file_dataset.domain.programs import Command, Program
 from file_dataset.domain.store import Store
 from file_dataset.domain.url import Url
 
@@ -35,6 +36,7 @@ __all__ = [
     "MemoryStore",
     "S3Options",
     "calling",
+    "local_program",
     "mount",
     "note",
     "observing",
@@ -171,13 +173,20 @@ def staging_budget(max_bytes: int | None, directory: str | os.PathLike[str] | No
         return Budget(shutil.disk_usage(place).free // 2)
 
 
+def local_program(command: Command, makes: tuple[str, ...], **how: Any) -> Program:
+    """A program of this machine as a row function."""
+    from file_dataset.adapters.programs import LocalProgram
+
+    return LocalProgram(command, makes, **how)
+
+
 @contextlib.contextmanager
 def calling(
     function: RowFunction, *, isolation: str, workers: int, timeout: float | None
 ) -> Iterator[Caller]:
     """Where a function runs: in threads of this process, or in processes that end with the run."""
     if isolation == "thread":
-        yield function
+        yield function.for_one_run()
         return
     from file_dataset.adapters.processes import ProcessCaller
 

@@ -14,9 +14,10 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from file_dataset.domain.errors import InvalidDatasetError, NotFoundError, StoreError
+from file_dataset.domain.errors import CommandError, InvalidDatasetError, NotFoundError, StoreError
 from file_dataset.domain.files import local_errors
 from file_dataset.domain.names import file_name_fault
+from file_dataset.domain.programs import Program
 from file_dataset.domain.rows import Cause, Row, RowFailure, RowId
 from file_dataset.domain.staging import StagedFiles
 from file_dataset.domain.url import Url
@@ -63,6 +64,8 @@ class RowFunction:
         """
         if not callable(fn):
             raise TypeError(f"fn must be a function, not {type(fn).__name__}")
+        if isinstance(fn, Program):
+            return cls(fn, takes_output=True, columns=fn.outputs, required=frozenset(fn.outputs))
         returned = _typed_dict(fn)
         columns = tuple(getattr(returned, "__annotations__", ()))
         return cls(fn, _takes_output(fn), columns, _required(returned))
@@ -71,8 +74,16 @@ class RowFunction:
         """The row of output files that the function makes of a staged row, in this thread."""
         return self.answer(staged.row.id, staged.directories)
 
+    def for_one_run(self) -> RowFunction:
+        """The same, that can be stopped by itself."""
+        if isinstance(self.fn, Program):
+            return attrs.evolve(self, fn=self.fn.for_one_run())
+        return self
+
     def stop(self) -> None:
-        """Nothing: what runs in a thread ends by itself."""
+        """End a program; anything else that runs in a thread ends by itself."""
+        if isinstance(self.fn, Program):
+            self.fn.stop()
 
     def answer(self, row_id: RowId, directories: tuple[Path, ...]) -> Row | RowFailure:
         """The row of output files that the function makes of what is in a row's directories."""
@@ -80,6 +91,8 @@ class RowFunction:
             outputs: object = self.fn(*directories)
             if isinstance(outputs, Mapping):
                 outputs = dict(outputs)
+        except CommandError as error:
+            return call_failed(row_id, Cause.of(error, file="", url=""))
         except Exception as error:  # noqa: BLE001 - whatever the user's function raises is recorded whole
             return call_failed(row_id, Cause.raised(error))
         return self._checked(row_id, outputs, directories)

@@ -7,6 +7,7 @@
     ├─ UnsupportedSchemeError (ValueError)
     ├─ InvalidDatasetError (ValueError)
     ├─ MissingDependencyError (ImportError)
+    ├─ CommandError
     ├─ AllRowsFailedError             .failures: what happened to each row
     ├─ RunStoppedError                .failures: the same, with the rows that had no turn
     └─ StoreError                     .url .operation .attempts .detail .transient .systemic
@@ -60,6 +61,10 @@ def _rebuild(cls: type[FileDatasetError], message: str) -> FileDatasetError:
     error = cls.__new__(cls, message)
     Exception.__init__(error, message)
     return error
+
+
+class CommandError(FileDatasetError):
+    """A program that was run for a row did not do its work."""
 
 
 class InvalidUrlError(FileDatasetError, ValueError):

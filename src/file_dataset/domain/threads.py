@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from queue import SimpleQueue
-from typing import Generic, TypeAlias, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Final, Generic, TypeAlias, TypeVar
 
 import attrs
+
+# How long a thread may take to begin, in seconds and in looks at it.
+_TURN: Final = 0.001
+_TURNS: Final = 1000
+# Seconds that an interrupt may stay unnoticed.
+_LOOK: Final = 0.2
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -139,17 +146,36 @@ def behind(
         for _ in () if apart else _feed(items, line):
             while not results.empty():
                 yield _value_of(results.get())
-        while not isinstance(result := results.get(), _End):
+        while not isinstance(result := _next(results), _End):
             yield _value_of(result)
     finally:
         line.end(drop=True)
         stop()
         for thread in crew:
-            if thread.ident is not None:
-                thread.join()
+            _join(thread)
         while not results.empty():
             if isinstance(result := results.get(), _Result):
                 late(result.value)
+
+
+def _next(results: _Results[B]) -> _Result[B] | _Raised | _End:
+    """What comes next; who waits for it looks now and then whether he was interrupted.
+
+    A library that sets SA_RESTART, as Polars does, lets waits go on as if there had been no signal.
+    """
+    while True:
+        with contextlib.suppress(Empty):
+            return results.get(timeout=_LOOK)
+
+
+def _join(thread: threading.Thread) -> None:
+    """Wait for a thread, also if an interrupt came while it was being started."""
+    for _ in range(_TURNS):
+        try:
+            return thread.join()
+        except RuntimeError:
+            time.sleep(_TURN)  # it has not begun, and if it was never started it never will
+    return None
 
 
 def _work_off(
@@ -220,7 +246,7 @@ def _in_threads(
         for thread in crew:
             thread.start()
         while working:
-            result = results.get()
+            result = _next(results)
             if isinstance(result, _Result):
                 places.release()
                 yield result.value
@@ -234,7 +260,6 @@ def _in_threads(
         stopped.set()
         places.release(threads)
         for thread in crew:
-            if thread.ident is not None:
-                thread.join()
+            _join(thread)
         with closing(source):
             pass
