@@ -54,8 +54,9 @@ class Pipeline:
             that called the pipeline. ``"process"`` runs it in worker processes, which use all
             cores and end with the run. There a crash, a hang or a kill is that row's failure
             alone; the working directory and the environment are as before in the next row, and
-            processes that the function left running are killed (but for those that moved to
-            another process group). The function may be a lambda, a closure or of a notebook.
+            processes that the function left running are killed: on Linux wherever they went, and
+            elsewhere unless they moved to another process group. The function may be a lambda, a
+            closure or of a notebook.
         timeout: Seconds that the function may take for a row; None for as long as it takes. Needs
             ``isolation="process"``, since a thread cannot be ended from outside.
         prefetch: How many rows may be fetched and not yet be in the function.

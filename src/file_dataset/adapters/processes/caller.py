@@ -14,7 +14,7 @@ import cloudpickle  # type: ignore[import-untyped]  # it has no stubs either
 from pebble import ProcessExpired, ProcessPool
 
 from file_dataset.adapters.processes.inside import answer, begin
-from file_dataset.adapters.processes.spawning import LEFT, Workers
+from file_dataset.adapters.processes.spawning import LEFT, ORIGIN, Workers
 from file_dataset.domain.calling import RowFunction, call_failed
 from file_dataset.domain.rows import Cause, Row, RowFailure, RowId
 from file_dataset.domain.staging import StagedFiles
@@ -101,7 +101,7 @@ class ProcessCaller:
 
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(
-            self._workers, initializer=begin, initargs=(self._function,), context=Workers()
+            self._workers, initializer=begin, initargs=(self._function, ORIGIN), context=Workers()
         )
 
     def _end_pool(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -14,7 +15,13 @@ from pathlib import Path
 import attrs
 import cloudpickle  # type: ignore[import-untyped]  # it has no stubs either
 
-from file_dataset.adapters.processes.spawning import kill_group
+from file_dataset.adapters.processes.descendants import (
+    MARK,
+    adopt_orphans,
+    end_children,
+    kill_descendants,
+)
+from file_dataset.adapters.processes.spawning import kill_group, mark
 from file_dataset.domain.calling import Outputs, RowFunction, call_failed
 from file_dataset.domain.rows import Cause, Row, RowFailure, RowId
 
@@ -27,6 +34,7 @@ class _Worker:
     group: int
     directory: str
     environment: dict[str, str]
+    umask: int
 
     def answer(self, row_id: RowId, directories: tuple[Path, ...]) -> Row | RowFailure:
         if isinstance(self.function, Exception):
@@ -46,11 +54,12 @@ class _Worker:
             return outputs
         finally:
             # All of the group but this process, which steps aside for that moment. It cannot where
-            # the function has left the session; then they end when the worker does.
+            # the function has left the session itself.
             with contextlib.suppress(PermissionError, ProcessLookupError):
                 os.setpgid(0, self.group)
                 kill_group(os.getpid())
                 os.setpgid(0, 0)
+            end_children()
 
     def _restore(self) -> None:
         # A worker is killed in the end, and would take along what the function printed.
@@ -62,15 +71,21 @@ class _Worker:
         if dict(os.environ) != self.environment:
             os.environ.clear()
             os.environ.update(self.environment)
+        os.umask(self.umask)
+        # It would go off in the next row, and end that.
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, 0)
 
 
 _here: list[_Worker] = []
 
 
-def begin(pickled: bytes) -> None:
+def begin(pickled: bytes, origin: str) -> None:
     """What a worker does first; why it could not is told by each row."""
     group = os.getpgrp()
     os.setpgid(0, 0)
+    adopt_orphans()
+    os.environ[MARK] = mark(origin, os.getpid())
     # In a group of its own, a process that reads from the terminal is stopped.
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -80,7 +95,8 @@ def begin(pickled: bytes) -> None:
     except Exception as error:  # noqa: BLE001 - whatever the modules of the user's function raise
         function = error
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _here.append(_Worker(function, group, os.getcwd(), dict(os.environ)))
+    os.umask(umask := os.umask(0o077))
+    _here.append(_Worker(function, group, os.getcwd(), dict(os.environ), umask))
 
 
 def _end_with_parent() -> None:
@@ -88,6 +104,7 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        kill_descendants(os.getpid())
         kill_group(os.getpid())
 
 

@@ -6,18 +6,29 @@ import contextlib
 import os
 import signal
 import threading
+import uuid
 from collections.abc import Iterator
 from multiprocessing import spawn
 from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import Any
+from typing import Any, Final
+
+from file_dataset.adapters.processes.descendants import kill_descendants, kill_marked
 
 # What a worker that ended by itself, with exit code 0, is said to have ended with: the pool takes
 # a 0 for an end that was asked for, and would wait for that worker's row for ever.
 LEFT = 256
 
+ORIGIN: Final = uuid.uuid4().hex
+"""What the marks of all workers begin with that this process starts."""
+
+
+def mark(origin: str, worker: int | None) -> str:
+    """What tells the descendants of a worker from all other processes."""
+    return f"{origin}-{worker}"
+
 
 class _Worker(SpawnProcess):
-    """A process that ends with its whole group, which is what the function started."""
+    """A process that ends with all that the function started."""
 
     _was_alive = True
     _is_ended = False
@@ -29,6 +40,10 @@ class _Worker(SpawnProcess):
     def terminate(self) -> None:
         # Not by SIGTERM: neither a function nor its children are to have a say.
         self._is_ended = True
+        if self.pid is not None and super().is_alive():
+            # While it is there, and starts no others, it is known what descends from it.
+            os.kill(self.pid, signal.SIGSTOP)
+            kill_descendants(self.pid)
         kill_group(self.pid)
         self.kill()  # it is the leader of its group no sooner than it has begun
 
@@ -37,6 +52,7 @@ class _Worker(SpawnProcess):
         if self._was_alive or self._is_ended:
             return self._was_alive
         kill_group(self.pid)
+        kill_marked(mark(ORIGIN, self.pid))
         # It is told one look later, so that the pool reads the last words of a worker first.
         return was_alive
 

@@ -30,24 +30,39 @@ class Leash:
         assert os.read(self._end, 1) == b"!"
         os.close(self._own)
 
-    def wait_for_end(self) -> None:
-        """Wait until no process is left; else the test's time runs out."""
-        assert os.read(self._end, 1) == b""
+    def wait_for_end(self, *, after: int = 0) -> None:
+        """Wait until no process is left; else the test's time runs out.
+
+        Args:
+            after: How many more of them may have said that they hold on.
+        """
+        while said := os.read(self._end, 1):
+            after -= len(said)
+        assert after >= 0
 
     def close(self) -> None:
         os.close(self._end)
 
 
-def start_child(leash: str) -> subprocess.Popen[bytes]:
-    """A process that holds on for ever, and has begun."""
+def start_child(leash: str, *, away: bool = False) -> subprocess.Popen[bytes]:
+    """A process that holds on for ever, and has begun; or one that did so and went away.
+
+    Args:
+        leash: What it holds.
+        away: Whether it is in a session of its own, and its parent has ended.
+    """
+    hold = "printf '!' >&2; echo begun; exec sleep 1000"
     with Path(leash).open("wb") as end:
         child = subprocess.Popen(
-            ["sh", "-c", "printf '!' >&2; echo begun; exec sleep 1000"],
+            ["sh", "-c", f"({hold}) & exit" if away else hold],
             stdout=subprocess.PIPE,
             stderr=end,
+            start_new_session=away,
         )
     assert child.stdout is not None
     child.stdout.readline()
+    if away:
+        child.wait()
     return child
 
 

@@ -18,7 +18,8 @@ import cloudpickle  # type: ignore[import-untyped]  # it has no stubs either
 import pytest
 from tests.unit.adapters.processes.support import Leash, calling, staged, start_child
 
-from file_dataset.adapters.processes import ProcessCaller
+from file_dataset.adapters.processes import ProcessCaller, spawning
+from file_dataset.adapters.processes.descendants import kill_marked
 from file_dataset.domain.calling import RowFunction
 from file_dataset.domain.rows import Row, RowFailure
 
@@ -146,12 +147,28 @@ def test_a_worker_that_dies_between_rows_is_replaced(tmp_path):
 
 # What it starts.
 
+# Whether a child is in a session of its own, without its parent.
+AWAY = pytest.mark.parametrize(
+    "away",
+    [
+        False,
+        pytest.param(
+            True,
+            marks=pytest.mark.skipif(
+                sys.platform != "linux", reason="only Linux tells what became of such"
+            ),
+        ),
+    ],
+    ids=["near", "away"],
+)
 
-def test_children_of_a_row_that_hangs_end_with_it(tmp_path, leash):
+
+@AWAY
+def test_children_of_a_row_that_hangs_end_with_it(away, tmp_path, leash):
     path = str(leash.path)
 
     def fn(inside, out):
-        start_child(path)
+        start_child(path, away=away)
         time.sleep(1000)
 
     with calling(fn, tmp_path, timeout=1) as call:
@@ -160,11 +177,12 @@ def test_children_of_a_row_that_hangs_end_with_it(tmp_path, leash):
         leash.wait_for_end()
 
 
-def test_children_of_a_row_that_crashes_end_with_it(tmp_path, leash):
+@AWAY
+def test_children_of_a_row_that_crashes_end_with_it(away, tmp_path, leash):
     path = str(leash.path)
 
     def fn(inside, out):
-        start_child(path)
+        start_child(path, away=away)
         os.kill(os.getpid(), signal.SIGSEGV)
 
     with calling(fn, tmp_path) as call:
@@ -173,15 +191,16 @@ def test_children_of_a_row_that_crashes_end_with_it(tmp_path, leash):
         leash.wait_for_end()
 
 
+@AWAY
 @pytest.mark.parametrize("raises", [False, True])
 def test_children_that_a_row_leaves_behind_end_with_its_call_and_the_worker_stays(
-    raises, tmp_path, leash
+    raises, away, tmp_path, leash
 ):
     path = str(leash.path)
 
     def fn(inside, out):
         if inside.name == "in-1":
-            start_child(path)
+            start_child(path, away=away)
             if raises:
                 raise ValueError
         return told(out, os.getpid())
@@ -191,6 +210,45 @@ def test_children_that_a_row_leaves_behind_end_with_its_call_and_the_worker_stay
         leash.wait_for_begin()
         leash.wait_for_end()
         assert said(call(2)) == said(call(3))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what became of such")
+def test_children_that_are_forked_and_fork_go_too_with_a_row_that_hangs(tmp_path, leash):
+    path = str(leash.path)
+
+    def fn(inside, out):
+        for _ in range(3):
+            if os.fork() == 0:
+                os.setsid()
+                os.environ.clear()
+                with Path(path).open("wb", buffering=0) as end:
+                    if os.fork() == 0:
+                        os.setsid()
+                        end.write(b"!")
+                    time.sleep(1000)
+        time.sleep(1000)
+
+    with calling(fn, tmp_path, timeout=2) as call:
+        assert call().causes[0].error == "TimeoutError"
+        leash.wait_for_begin()
+        leash.wait_for_end(after=2)
+
+
+def test_processes_of_others_are_left_alone(tmp_path):
+    # One that has another one's mark, and one that has none.
+    others = [
+        subprocess.Popen(["sleep", "1000"], env={**os.environ, "FILE_DATASET_WORKER": mark})
+        for mark in (f"{spawning.ORIGIN}-0", "")
+    ]
+    try:
+        with calling(lambda _, __: os.abort(), tmp_path) as call:
+            assert "SIGABRT" in call().causes[0].message
+        kill_marked(spawning.ORIGIN)
+        assert [other.poll() for other in others] == [None, None]
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def test_a_function_that_leaves_the_group_is_answered_all_the_same(tmp_path):
@@ -241,6 +299,22 @@ def test_the_working_directory_and_the_environment_are_as_before_in_the_next_row
         "as it was",
         None,
     )
+
+
+def test_a_timer_and_the_mask_of_new_files_are_as_before_in_the_next_row(tmp_path):
+    def fn(inside, out):
+        mask = os.umask(0o77)
+        os.umask(mask)
+        outputs = told(out, f"{mask:o}")
+        if inside.name == "in-1":
+            os.umask(0o777)
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+        else:
+            time.sleep(0.4)
+        return outputs
+
+    with calling(fn, tmp_path) as call:
+        assert said(call(1)) == said(call(2))
 
 
 def test_a_relative_output_is_found_where_the_function_went(tmp_path):
@@ -379,11 +453,12 @@ def test_as_many_rows_as_there_are_workers_are_in_the_function_at_a_time(tmp_pat
 # How it ends.
 
 
-def test_stopping_ends_what_is_under_way_and_nothing_is_called_any_more(tmp_path, leash):
+@AWAY
+def test_stopping_ends_what_is_under_way_and_nothing_is_called_any_more(away, tmp_path, leash):
     path = str(leash.path)
 
     def fn(inside, out):
-        start_child(path)
+        start_child(path, away=away)
         time.sleep(1000)
 
     caller = ProcessCaller(RowFunction.of(fn), workers=2)
@@ -430,7 +505,7 @@ from tests.unit.adapters.processes.support import calling, start_child
 leash = sys.argv[1]
 
 def fn(inside, out):
-    start_child(leash)
+    start_child(leash, away=bool(sys.argv[3:]))
     time.sleep(1000)
 
 with calling(fn, Path(sys.argv[2])) as call:
@@ -438,8 +513,10 @@ with calling(fn, Path(sys.argv[2])) as call:
 """
 
 
-def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path, leash):
+@AWAY
+def test_workers_end_when_the_process_that_started_them_is_killed(away, tmp_path, leash):
     command = [sys.executable, "-c", LEFT_ALONE, str(leash.path), str(tmp_path)]
+    command += ["away"] if away else []
     with subprocess.Popen(command, cwd=Path(__file__).parents[4]) as process:
         leash.wait_for_begin()
         process.kill()
