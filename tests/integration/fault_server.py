@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
-from typing import BinaryIO, Literal
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO, Literal
 
 import attrs
 from tests.integration.servers import S3Server
@@ -54,8 +56,28 @@ def said(status: str, body: bytes = b"", *, then: Then = "go on", **headers: obj
     return Said(f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body, then)
 
 
-def object_of(body: bytes, *, etag: str = '"1"') -> Callable[[Asked], Said]:
-    """How a store answers that has one object."""
+def crc32(body: bytes) -> str:
+    """The CRC-32 of a body, as S3 tells it."""
+    return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+
+
+def object_of(
+    body: bytes,
+    *,
+    etag: str = '"1"',
+    sent: bytes | None = None,
+    told: Mapping[str, str] | None = None,
+) -> Callable[[Asked], Said]:
+    """How a store answers that has one object.
+
+    Args:
+        body: The object.
+        etag: With its quotes.
+        sent: The bytes that it sends, if they are others.
+        told: What else it tells of the object with the whole of it.
+    """
+    body = body if sent is None else sent
+    more: dict[str, Any] = dict(told or {})
 
     def answer(asked: Asked) -> Said:
         if asked.method == "PUT":
@@ -64,11 +86,11 @@ def object_of(body: bytes, *, etag: str = '"1"') -> Callable[[Asked], Said]:
             return said("412 Precondition Failed")
         span = _RANGE.fullmatch(asked.headers.get("range", ""))
         if asked.method == "HEAD" or span is None:
-            sent = b"" if asked.method == "HEAD" else body
-            return said("200 OK", sent, ETag=etag, Content_Length=len(body))
+            shown = b"" if asked.method == "HEAD" else body
+            return said("200 OK", shown, ETag=etag, Content_Length=len(body), **more)
         start, stop = int(span[1]), min(len(body), int(span[2] or len(body)) + 1)
-        told = f"bytes {start}-{stop - 1}/{len(body)}"
-        return said("206 Partial Content", body[start:stop], ETag=etag, Content_Range=told)
+        span_told = f"bytes {start}-{stop - 1}/{len(body)}"
+        return said("206 Partial Content", body[start:stop], ETag=etag, Content_Range=span_told)
 
     return answer
 

@@ -56,12 +56,15 @@ class Options:
             ``"auto"``, the first where it can and the second elsewhere, as under moto.
         max_in_flight: How many requests of curl's may be under way at once; it takes as many as
             the distance to the store calls for.
+        verify_reads: By what the bytes of whole objects of S3 are looked at when they have come:
+            ``"checksum"``, the CRC-32 where the store tells one; ``"etag"``, also the MD5 that
+            etags are on many stores, which takes seven times as long; ``"size"``, neither.
         stores: For a URL prefix such as ``s3://public-bucket/`` or ``memory://``, the Store or the
             Options that serve it; the longest prefix wins.
 
     Raises:
         TypeError: For a value of another type.
-        ValueError: For an engine that there is not, and for no requests at all.
+        ValueError: For an engine or a way to verify that there is not, and for no requests at all.
         InvalidUrlError: For a prefix in ``stores`` that is no URL.
     """
 
@@ -73,6 +76,7 @@ class Options:
     )
     engine: Literal["auto", "curl", "boto3"] = "auto"
     max_in_flight: int = 256
+    verify_reads: Literal["checksum", "etag", "size"] = "checksum"
     s3: _wiring.S3Options = attrs.field(init=False, eq=False)
 
     @s3.default
@@ -83,6 +87,7 @@ class Options:
             transfer_config=self.s3_transfer_config,
             engine=self.engine,
             max_in_flight=self.max_in_flight,
+            verify_reads=self.verify_reads,
         )
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -186,6 +191,7 @@ def _unpickled(s3: _wiring.S3Options, stores: Mapping[str, Store | Options]) -> 
         stores,
         engine=s3.engine,
         max_in_flight=s3.max_in_flight,
+        verify_reads=s3.verify_reads,
     )
 
 

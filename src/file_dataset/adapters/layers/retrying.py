@@ -11,7 +11,7 @@ from attrs.validators import ge, gt, instance_of
 
 from file_dataset.adapters.clock import SystemClock
 from file_dataset.adapters.layers._layer import Layer, renumbered
-from file_dataset.domain.errors import StoreError, ThrottledError
+from file_dataset.domain.errors import IntegrityError, StoreError, ThrottledError
 from file_dataset.domain.objects import ObjectInfo, Prefix
 from file_dataset.domain.outcomes import Failed, Outcome
 from file_dataset.domain.ports import Clock
@@ -33,7 +33,8 @@ class Retrying(Layer):
 
     Outcomes that are final are given at once; the others come together in a smaller batch after a
     pause. Only requests that are idempotent are repeated, and only errors that say that they are
-    transient. An error that comes out in the end has the number of all attempts, and is no longer
+    transient; after an IntegrityError just once, since what is wrong again is so in the store. An
+    error that comes out in the end has the number of all attempts, and is no longer
     transient if they are used up, so that a layer further out does not multiply them. A listing is
     tried again as long as it has not given its first item.
 
@@ -59,6 +60,7 @@ class Retrying(Layer):
         """Carry out a batch, and again what may work at the next attempt."""
         pending = list(range(len(requests)))
         tried = [0] * len(requests)
+        damaged: set[int] = set()
         for attempt in range(1, self.attempts + 1):
             again: list[int] = []
             asked = 0.0
@@ -70,6 +72,9 @@ class Retrying(Layer):
                     if isinstance(error, StoreError):
                         tried[number] += error.attempts
                         error.attempts = tried[number]
+                        if isinstance(error, IntegrityError):
+                            error.transient = error.transient and number not in damaged
+                            damaged.add(number)
                         if requests[number].idempotent and self._is_retried(error, attempt):
                             again.append(number)
                             asked = max(asked, _asked(error))

@@ -15,10 +15,16 @@ from file_dataset.domain.errors import (
     PreconditionFailedError,
     ThrottledError,
 )
-from file_dataset.domain.objects import CREATE, IfMatch
+from file_dataset.domain.objects import CREATE, OVERWRITE, IfMatch, WriteMode
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
+
+_UNMET: Mapping[WriteMode, Meaning] = {
+    CREATE: Meaning(AlreadyExistsError, "exists already"),
+    # Nobody makes a condition then but who reads in parts, so that they are of one version.
+    OVERWRITE: meanings.CHANGED,
+}
 
 
 def answered(error: ClientError, call: Call) -> FileDatasetError:
@@ -54,8 +60,8 @@ def _meaning(code: str, status: int, headers: Mapping[str, str], call: Call) -> 
     if isinstance(call.mode, IfMatch) and code == "NoSuchKey" and call.source is None:
         # AWS answers so to If-Match where there is nothing.
         return Meaning(PreconditionFailedError, "is gone, so no longer the version of the etag")
-    if status == 412 and call.mode is CREATE:
-        return Meaning(AlreadyExistsError, "exists already")
+    if status == 412:
+        return _UNMET.get(call.mode, meanings.STATUSES[412])
     if code in ("InvalidArgument", "400") and _is_odd(call):
         return meanings.ODD_NAME
     if code.startswith("KMS."):

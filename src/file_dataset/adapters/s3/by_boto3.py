@@ -27,6 +27,7 @@ from file_dataset.adapters.s3.values import (
     info,
     named,
     size_of_file,
+    within,
 )
 from file_dataset.domain.errors import (
     AlreadyExistsError,
@@ -107,28 +108,27 @@ class ByBoto3(Drafting):
         # The client's own attempts, if it makes some, end where the body begins.
         with s3_errors(Call(url)):
             data = answer["Body"].read()
-        return data if answer.get("ContentRange") else cut(data, url, span)
+        told = answer.get("ContentRange")
+        return within(data, told, url, span) if told else cut(data, url, span)
 
     def _download(self, url: Url, path: Path) -> ObjectInfo:
         with (
             local_errors(Url.local(path)),
             replacing(path) as temporary,
-            open(temporary, "wb") as file,
+            open(temporary, "w+b") as file,
         ):
             return self._fetch(url, file)
 
     def _fetch(self, url: Url, file: IO[Any]) -> ObjectInfo:
         """Write an object into a file, from its beginning; gives what it was."""
         with self._calling(url) as client:
-            transfer, fetched = self._transfer, Fetched(client)
+            transfer, fetched = self._transfer, Fetched(client, self.options.verify_reads)
             try:
                 fetched.into(file, url, transfer)
             except RangeIgnoredError:
-                transfer.multipart_chunksize, fetched = _EVERYTHING, Fetched(client)
+                transfer.multipart_chunksize = _EVERYTHING
+                fetched = Fetched(client, self.options.verify_reads)
                 fetched.into(file, url, transfer)
-        if fetched.took_back:
-            # The attempt that broke off may have had more of another version than there is now.
-            file.truncate(fetched.size)
         return info(url, {**fetched.described, "ContentLength": fetched.size})
 
     def _write(self, url: Url, data: Data, mode: WriteMode) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from file_dataset.adapters.s3.meanings import Meaning
+from file_dataset.adapters.s3.meanings import CHANGED, Meaning
 from file_dataset.domain.errors import (
     IntegrityError,
     InvalidUrlError,
@@ -26,7 +26,6 @@ _CANNOT = Meaning(UnsupportedError, "S3 cannot do this with such a bucket: {mess
 _BROKE_OFF = Meaning(TransientError, "the connection broke off: {message}")
 _NO_ANSWER = Meaning(TransientError, "no answer in time: {message}")
 _FAILED = Meaning(TransientError, "the transfer failed: {message}")
-_CHANGED = Meaning(TransientError, "the object was changed while it was being read: {message}")
 _LOG_IN = Meaning(
     UnauthenticatedError,
     "the credentials could not be had: {message}. If they come from SSO, log in again with "
@@ -126,8 +125,8 @@ EXCEPTIONS: Mapping[str, Meaning] = {
     "RetriesExceededError": _FAILED,
     "S3TransferFailedError": _FAILED,
     "S3UploadFailedError": _FAILED,
-    "S3DownloadFailedError": _CHANGED,
-    "S3CopyFailedError": _CHANGED,
+    "S3DownloadFailedError": CHANGED,
+    "S3CopyFailedError": CHANGED,
     # lists
     "PaginationError": Meaning(StoreError, "the store never ends its list: {message}"),
     # settings

@@ -87,6 +87,8 @@ _BUSY = Meaning(
     ConflictError, "another write to the object was under way, so that nothing was written ({code})"
 )
 
+CHANGED = Meaning(IntegrityError, "was changed while it was being read", again=True)
+
 UNKNOWN = Meaning(StoreError, "the store refused, HTTP {status} ({code}): {message}")
 
 ODD_NAME = Meaning(

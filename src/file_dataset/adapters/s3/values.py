@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
 
-from file_dataset.domain.errors import RangeNotSatisfiableError, StoreError, UnsupportedError
+from file_dataset.domain.errors import (
+    IntegrityError,
+    RangeNotSatisfiableError,
+    StoreError,
+    UnsupportedError,
+)
 from file_dataset.domain.objects import IfMatch, ObjectInfo, Span, WriteMode
 from file_dataset.domain.url import Url
 
@@ -84,6 +89,20 @@ def cut(data: bytes, url: Url, span: Span) -> bytes:
             f"{url.redacted}: byte {span.start} is past the end ({len(data)} bytes)"
         )
     return data[span.start : span.stop]
+
+
+def within(data: bytes, content_range: str, url: Url, span: Span) -> bytes:
+    """A span, as it was sent. Raises IntegrityError if it is not as much as there is of it."""
+    size = content_range.rpartition("/")[2]
+    stops = [stop for stop in (span.stop, int(size) if size.isdecimal() else None) if stop]
+    if stops and len(data) != min(stops) - span.start:
+        error = IntegrityError(
+            f"{url.redacted}: truncated read: want {min(stops) - span.start}, got {len(data)} "
+            f"bytes: the store sent {content_range!r}"
+        )
+        error.transient = True
+        raise error
+    return data
 
 
 def size_of_file(path: Path) -> int:

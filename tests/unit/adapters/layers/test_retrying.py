@@ -11,6 +11,7 @@ from file_dataset.adapters.layers.faulty import Faults, Faulty, ReplyLost
 from file_dataset.adapters.layers.retrying import Retrying
 from file_dataset.adapters.local import LocalStore
 from file_dataset.domain.errors import (
+    IntegrityError,
     InvalidUrlError,
     NotFoundError,
     StoreError,
@@ -292,3 +293,30 @@ def test_everything_else_is_handed_on():
         pass
     assert inside.closed == 1
     assert isinstance(next(store.run([Stat(key("a"))])), Failed)
+
+
+class TestDamage:
+    @staticmethod
+    def damaged() -> IntegrityError:
+        found = IntegrityError("other bytes")
+        found.transient = True
+        return found
+
+    def test_bytes_that_are_wrong_twice_are_not_asked_for_again(self):
+        store = retrying(Faulty(Watched(), failing(*[self.damaged() for _ in range(3)])))
+        (outcome,) = store.run([Read(key("a"))])
+        assert (error(outcome).attempts, error(outcome).transient) == (2, False)
+
+    def test_other_faults_between_do_not_count(self):
+        inside = Watched()
+        inside.write(key("a"), b"bytes")
+        made = [TransientError("once"), self.damaged(), TransientError("twice")]
+        assert retrying(Faulty(inside, failing(*made))).read(key("a")) == b"bytes"
+
+    def test_each_request_of_a_batch_may_have_its_own(self):
+        inside = Watched()
+        inside.write(key("a"), b"bytes")
+        made = [self.damaged(), self.damaged()]
+        store = retrying(Faulty(inside, failing(*made)))
+        outcomes = by_index(store.run([Read(key("a"))] * 3))
+        assert [value(outcome) for outcome in outcomes] == [b"bytes"] * 3

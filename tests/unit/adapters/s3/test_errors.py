@@ -158,7 +158,7 @@ class TestAnswers:
             ("RequestTimeTooSkewed", 403, UnauthenticatedError, "set the clock"),
             ("InvalidRange", 416, RangeNotSatisfiableError, "past the end"),
             ("416", 416, RangeNotSatisfiableError, "past the end"),
-            ("PreconditionFailed", 412, PreconditionFailedError, "no longer the version"),
+            ("PreconditionFailed", 412, IntegrityError, "changed while it was being read"),
             ("ConditionalRequestConflict", 409, TransientError, "nothing was written"),
             ("OperationAborted", 409, TransientError, "nothing was written"),
             ("BucketNotEmpty", 409, StoreError, "the server's words"),

@@ -65,7 +65,8 @@ class TestSecrets:
         options = S3Options({"region_name": "eu-west-1"}, {"verify": False})
         assert repr(options) == (
             "S3Options(session_kwargs={'region_name': 'eu-west-1'}, "
-            "client_kwargs={'verify': False}, max_concurrency=32, engine='auto', max_in_flight=256)"
+            "client_kwargs={'verify': False}, max_concurrency=32, engine='auto', "
+            "max_in_flight=256, verify_reads='checksum')"
         )
 
     def test_they_are_in_no_error(self):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
+from file_dataset.adapters.s3.checksums import TOLD
 from file_dataset.domain.objects import ObjectInfo
 from file_dataset.domain.url import Url
 
@@ -21,7 +22,8 @@ _MONTHS = {
     )
 }
 _DESCRIBING = {
-    name.encode(): name for name in ("content-length", "content-range", "etag", "last-modified")
+    name.encode(): name
+    for name in ("content-length", "content-range", "etag", "last-modified", *TOLD)
 }
 _said = re.compile(r"<(Code|Message|Region|Endpoint|BucketName)>([^<]*)</\1>").findall
 

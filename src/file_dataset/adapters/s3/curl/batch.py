@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from file_dataset.adapters.s3.carried import Declined
+from file_dataset.adapters.s3.checksums import VerifyReads
 from file_dataset.adapters.s3.curl.fetch import Fetch
 from file_dataset.adapters.s3.curl.places import OnlyBoto3Error, Place
 from file_dataset.adapters.s3.curl.sending import Send, SendFile
@@ -31,14 +32,22 @@ class Batch:
     Args:
         place: Tells where a bucket is; raises OnlyBoto3Error if only boto3 can go there.
         transfer: From which size on objects are moved in parts, and in which.
+        verify_reads: By what the bytes of objects are looked at when they have come.
 
     Attributes:
         streams: The connections for parts.
     """
 
-    def __init__(self, place: Callable[[str], Place], transfer: TransferConfig) -> None:
+    def __init__(
+        self,
+        place: Callable[[str], Place],
+        transfer: TransferConfig,
+        *,
+        verify_reads: VerifyReads = "checksum",
+    ) -> None:
         self._known_place = place
         self._transfer = transfer
+        self._verify_reads = verify_reads
         self._refused: set[str] = set()
         self.streams = Streams(_STREAMS if transfer.use_threads else 0)
 
@@ -70,6 +79,7 @@ class Batch:
             self.streams,
             threshold=self._transfer.multipart_threshold,
             part=self._transfer.multipart_chunksize,
+            verify=self._verify_reads,
         )
 
     def _place(self, url: Url) -> Place:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from file_dataset.adapters.s3.carried import Carried, Declined, Redirected
+from file_dataset.adapters.s3.checksums import VerifyReads
 from file_dataset.adapters.s3.client import retries_itself
 from file_dataset.adapters.s3.curl.batch import Batch
 from file_dataset.adapters.s3.curl.engine import Engine
@@ -47,17 +48,27 @@ class Carrier:
         network: How connections are made.
         keys: Gives the credentials as they are now.
         most: How many requests of a batch may be under way at once.
+        verify_reads: By what the bytes of objects are looked at when they have come.
     """
 
     def __init__(
-        self, client: S3Client, network: Network, keys: Callable[[], Keys], *, most: int
+        self,
+        client: S3Client,
+        network: Network,
+        keys: Callable[[], Keys],
+        *,
+        most: int,
+        verify_reads: VerifyReads = "checksum",
     ) -> None:
         self._client = client
+        self._verify_reads = verify_reads
         self._engine = Engine(network, keys, most=most)
         self._places: dict[str, Place] = {}
 
     @classmethod
-    def of(cls, connected: Connected, *, most: int) -> Carrier:
+    def of(
+        cls, connected: Connected, *, most: int, verify_reads: VerifyReads = "checksum"
+    ) -> Carrier:
         """What serves in place of a client, with its configuration and its credentials."""
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -74,7 +85,8 @@ class Carrier:
             return Keys(now.access_key, now.secret_key, now.token)
 
         network = Network.of(client, verify=connected.verify)
-        return cls(client, network, keys, most=min(most, _affordable()))
+        most = min(most, _affordable())
+        return cls(client, network, keys, most=most, verify_reads=verify_reads)
 
     def stand_in(self) -> str | None:
         """Why the client does not really use the network now, in words, or None."""
@@ -84,7 +96,7 @@ class Carrier:
         self, requests: Sequence[Request[object]], transfer: TransferConfig
     ) -> Iterator[Carried]:
         """What becomes of each request; Declined where boto3 is to carry it out."""
-        batch = Batch(self.place, transfer)
+        batch = Batch(self.place, transfer, verify_reads=self._verify_reads)
         tasks = ((index, partial(batch.task, request)) for index, request in enumerate(requests))
         tries_again = retries_itself(self._client)
         with closing(self._engine.run(tasks, batch.streams)) as results:

@@ -11,7 +11,7 @@ from file_dataset.adapters.s3.answers import answered
 from file_dataset.adapters.s3.calls import Call
 from file_dataset.adapters.s3.carried import Carried, Declined, Redirected
 from file_dataset.adapters.s3.curl import faults
-from file_dataset.adapters.s3.curl.answers import headers, refusal
+from file_dataset.adapters.s3.curl.answers import described, headers, refusal
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.handles import LONGEST_WAIT, Ended, Handles
 from file_dataset.adapters.s3.curl.pace import Pace
@@ -149,7 +149,13 @@ class Drive:
             self._sending -= len(exchange.body)
         try:
             if ended.fault:
-                error = faults.failed(ended.fault, ended.message, Call(task.url))
+                error = faults.failed(
+                    ended.fault,
+                    ended.message,
+                    Call(task.url),
+                    want=described(exchange.head).get("content-length", "?"),
+                    got=exchange.received,
+                )
                 value = task.broke(exchange, error)
             elif 200 <= exchange.status < 300:
                 self._pace.answered(exchange.latency, self._clock())

@@ -31,6 +31,7 @@ class Exchange:
         said: The pieces of its body that are kept in memory.
         status: The answer's status; 0 until there is one.
         latency: Seconds between the end of the request and the first byte of the answer.
+        received: How many bytes of the body came, if it broke off.
         sent: When it was sent, in seconds since some moment.
         served: How many others had been served when it was refused last for coming too fast.
         passed_over: How often it was refused for that while others were served.
@@ -46,6 +47,7 @@ class Exchange:
         "payload",
         "query",
         "receive",
+        "received",
         "said",
         "sent",
         "served",
@@ -75,6 +77,7 @@ class Exchange:
         self.head: list[bytes] = []
         self.status = 0
         self.latency = 0.0
+        self.received = 0
         self.sent = 0.0
         self.served = 0
         self.passed_over = 0

@@ -1,6 +1,7 @@
 """What libcurl's error numbers mean to this library.
 
-Only data and the look-up. In the words, ``{message}`` is what libcurl says.
+Only data and the look-up. In the words, ``{message}`` is what libcurl says; ``{want}`` and
+``{got}`` are how many bytes the body of the answer has, and how many of them came.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ FAULTS: Mapping[int, Meaning] = {
     _E_PROXY: _PROXY,
     pycurl.E_COULDNT_RESOLVE_HOST: _UNREACHABLE,
     pycurl.E_COULDNT_CONNECT: _UNREACHABLE,
-    pycurl.E_PARTIAL_FILE: Meaning(TransientError, "truncated read: {message}"),
+    pycurl.E_PARTIAL_FILE: Meaning(TransientError, "truncated read: want {want}, got {got} bytes"),
     pycurl.E_OPERATION_TIMEDOUT: _NO_ANSWER,
     pycurl.E_GOT_NOTHING: _BROKE_OFF,
     pycurl.E_SEND_ERROR: _BROKE_OFF,
@@ -66,14 +67,22 @@ FAULTS: Mapping[int, Meaning] = {
 }
 
 
-def failed(fault: int, message: str, call: Call) -> FileDatasetError:
+def failed(
+    fault: int, message: str, call: Call, *, want: str = "?", got: int = 0
+) -> FileDatasetError:
     """The error that libcurl's number for it means.
 
     Args:
         fault: The number.
         message: What libcurl says of it.
         call: What it was about.
+        want: How many bytes the body has, as the answer said.
+        got: How many of them came.
     """
     meaning = FAULTS.get(fault, _OTHER)
     text = message or f"error {fault}"
-    return call.failed(meaning, {"message": text}, detail=f"libcurl error {fault}: {text}")
+    return call.failed(
+        meaning,
+        {"message": text, "want": want, "got": got},
+        detail=f"libcurl error {fault}: {text}",
+    )

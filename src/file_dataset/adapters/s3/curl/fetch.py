@@ -9,16 +9,19 @@ from typing import Final
 
 import attrs
 
+from file_dataset.adapters.s3.calls import Call
 from file_dataset.adapters.s3.carried import Declined
+from file_dataset.adapters.s3.checksums import ASKING, Expected, Sum, VerifyReads, check, expected
 from file_dataset.adapters.s3.curl.answers import described
 from file_dataset.adapters.s3.curl.exchange import BREAK_OFF, Exchange
 from file_dataset.adapters.s3.curl.places import Place
 from file_dataset.adapters.s3.curl.sinks import Sink
 from file_dataset.adapters.s3.curl.tasks import NOT_YET, Streams, Task
+from file_dataset.adapters.s3.meanings import CHANGED
 from file_dataset.adapters.s3.ranges import sent_from
 from file_dataset.domain.errors import (
     FileDatasetError,
-    PreconditionFailedError,
+    IntegrityError,
     RangeNotSatisfiableError,
     StoreError,
     TransientError,
@@ -37,14 +40,28 @@ _ATTEMPTS: Final = 3
 class _Part:
     """Some bytes of a large object: from where on they are missing, and where they end.
 
-    The first connection's part grows, part by part, into what nobody else has claimed.
+    The first connection's part grows, part by part, into what nobody else has claimed. The sum is
+    of the bytes that came already.
     """
 
     offset: int
     stop: int
+    sum: Sum | None = None
     is_first: bool = False
     is_sound: bool = False
     attempts: int = 1
+    start: int = attrs.field(init=False)
+
+    @start.default
+    def _where_it_begins(self) -> int:
+        return self.offset
+
+    def take(self, sink: Sink, data: bytes | memoryview) -> None:
+        """Hand on the next bytes."""
+        sink.put(self.offset, data)
+        if self.sum is not None:
+            self.sum.update(data)
+        self.offset += len(data)
 
 
 class Fetch(Task):
@@ -60,23 +77,36 @@ class Fetch(Task):
         streams: The connections for parts, over all objects of a batch.
         threshold: Size in bytes from which an object is fetched in parts.
         part: Size of a part in bytes.
+        verify: By what the bytes are looked at when they have come.
     """
 
     operation = "GetObject"
 
     def __init__(
-        self, url: Url, place: Place, sink: Sink, streams: Streams, *, threshold: int, part: int
+        self,
+        url: Url,
+        place: Place,
+        sink: Sink,
+        streams: Streams,
+        *,
+        threshold: int,
+        part: int,
+        verify: VerifyReads = "checksum",
     ) -> None:
         super().__init__(url, place)
         self._sink = sink
         self._streams = streams
         self._threshold = threshold
         self._part_size = part
+        self._verify = verify
         self._in_memory = 0
         self._etag = ""
         # What the first answer said of the object, and how long it is.
         self._said: Mapping[str, str] = {}
         self._size = 0
+        # What its checksum is, and those of its parts that are there, by where they begin.
+        self._expected: Expected | None = None
+        self._sums: dict[int, Sum] = {}
         # What nobody fetches yet, and who fetches the rest.
         self._unclaimed: deque[_Part] = deque()
         self._parts: dict[Exchange, _Part] = {}
@@ -84,7 +114,7 @@ class Fetch(Task):
 
     def begin(self) -> Exchange:
         """The request for all of it."""
-        return self._exchange(())
+        return self._exchange(() if self._verify == "size" else (ASKING,))
 
     def end(self, exchange: Exchange) -> object:
         """What the sink gives, once all bytes are there."""
@@ -92,12 +122,16 @@ class Fetch(Task):
         if part is None:
             if exchange.status != 200:
                 raise Declined
-            return self._sink.whole(exchange.take_said(), described(exchange.head))
+            data, said = exchange.take_said(), described(exchange.head)
+            check(self.url, said, data, self._verify)
+            return self._sink.whole(data, said)
         if part.stop == _UNKNOWN:
             part.stop = self._size = part.offset
         missing = part.stop - part.offset
-        truncated = f"{self.url.redacted}: truncated read: {missing} bytes are missing"
-        return self.broke(exchange, TransientError(truncated)) if missing else self._go_on(exchange)
+        if not missing:
+            return self._go_on(exchange)
+        truncated = f"truncated read: want {part.stop - part.start}, got {part.offset - part.start}"
+        return self.broke(exchange, TransientError(f"{self.url.redacted}: {truncated} bytes"))
 
     def broke(self, exchange: Exchange, error: FileDatasetError) -> object:
         """As end(), if what is missing can be asked for once more."""
@@ -109,9 +143,8 @@ class Fetch(Task):
         if part.offset == part.stop:
             # The first connection is broken off where it meets what the others brought.
             return self._go_on(exchange)
-        if isinstance(error, (PreconditionFailedError, RangeNotSatisfiableError)):
-            changed = f"{self.url.redacted}: was changed while it was being read"
-            raise TransientError(changed) from error
+        if isinstance(error, (IntegrityError, RangeNotSatisfiableError)):
+            raise Call(self.url).failed(CHANGED, {}, detail=str(error)) from error
         if not self._etag or part.attempts == _ATTEMPTS or not _may_help(error):
             raise error
         part.attempts += 1
@@ -146,11 +179,18 @@ class Fetch(Task):
     def _go_on(self, exchange: Exchange) -> object:
         """What a connection does that has brought its part."""
         part = self._parts.pop(exchange)
+        if part.sum is not None:
+            self._sums[part.start] = part.sum
         if self._unclaimed and not part.is_first:
             self._ask_for(self._unclaimed.pop())
         elif not part.is_first:
             self._streams.give_back()
-        return NOT_YET if self._parts else self._sink.finish(self._size, self._said)
+        if self._parts:
+            return NOT_YET
+        if self._expected is not None:
+            sums = [self._sums[start] for start in sorted(self._sums)]
+            self._expected.check_parts(self.url, sums)
+        return self._sink.finish(self._size, self._said)
 
     # What follows is called by libcurl, which an exception would not pass through.
 
@@ -191,13 +231,20 @@ class Fetch(Task):
         stop = int(length) if length.isdecimal() else _UNKNOWN
         self._sink.begin()
         self._size = stop
-        part = self._parts[exchange] = _Part(0, stop, is_first=True, is_sound=True)
+        self._expected = expected(said, self._verify)
+        part = self._part(0, stop)
+        part.is_first = part.is_sound = True
+        self._parts[exchange] = part
         # A weak etag never matches, since it does not promise the same bytes.
         if stop != _UNKNOWN and not etag.startswith("W/"):
             self._etag = etag
-        if self._etag and stop >= self._threshold:
+        in_order = self._expected is not None and not self._expected.is_of_parts
+        if self._etag and stop >= self._threshold and not in_order:
             self._split(part, stop)
         return self._put(part, exchange.take_said())
+
+    def _part(self, start: int, stop: int) -> _Part:
+        return _Part(start, stop, None if self._expected is None else self._expected.begin())
 
     def _split(self, first: _Part, size: int) -> None:
         starts = range(self._part_size, size, self._part_size)
@@ -205,24 +252,21 @@ class Fetch(Task):
         if helpers:
             first.stop = self._part_size
             self._unclaimed.extend(
-                _Part(start, min(start + self._part_size, size)) for start in starts
+                self._part(start, min(start + self._part_size, size)) for start in starts
             )
             for _ in range(helpers):
                 self._ask_for(self._unclaimed.pop())
 
     def _put(self, part: _Part, data: bytes) -> int | None:
-        end = part.offset + len(data)
-        if end <= part.stop:
-            self._sink.put(part.offset, data)
-            part.offset = end
+        if part.offset + len(data) <= part.stop:
+            part.take(self._sink, data)
             return None
         rest = memoryview(data)
         while rest:
             if part.offset == part.stop and not self._claim_next(part):
                 return BREAK_OFF
             piece = rest[: part.stop - part.offset]
-            self._sink.put(part.offset, piece)
-            part.offset += len(piece)
+            part.take(self._sink, piece)
             rest = rest[len(piece) :]
         return None
 

@@ -153,6 +153,8 @@ class Handles:
                 # Whoever got to know of the end of another one may have stopped this one since.
                 exchange = self._exchanges.get(easy)
                 if exchange is not None:
+                    if fault:
+                        exchange.received = easy.getinfo(pycurl.SIZE_DOWNLOAD_T)
                     self._read_off(exchange, easy)
                     yield Ended(exchange, fault, message)
 

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import base64
 import tempfile
+import zlib
 from collections import Counter
+from functools import partial
+from hashlib import md5
 from pathlib import Path
 from unittest import mock
 
@@ -24,11 +28,13 @@ from tests.unit.adapters.s3.curl.simulated import (
 )
 
 from file_dataset.adapters.s3.carried import Declined, Redirected
+from file_dataset.adapters.s3.checksums import ASKING
 from file_dataset.adapters.s3.curl import fetch
 from file_dataset.adapters.s3.curl.fetch import Fetch
 from file_dataset.adapters.s3.curl.sinks import AtPath, InMemory
 from file_dataset.adapters.s3.curl.tasks import Streams
 from file_dataset.domain.errors import (
+    IntegrityError,
     InvalidUrlError,
     NotFoundError,
     PermissionDeniedError,
@@ -64,8 +70,11 @@ def span_of(asked: Asked) -> tuple[int, int] | None:
 class Server:
     """Serves one object, and misbehaves as it is told: one word for each request."""
 
-    def __init__(self, size: int, plan: list[str] | None = None) -> None:
+    def __init__(
+        self, size: int, plan: list[str] | None = None, *, tells_checksum: bool = True
+    ) -> None:
         self.size = size
+        self.tells_checksum = tells_checksum
         self.version = 0
         self.plan = list(plan or [])
         self.versions = [content(size)]
@@ -88,9 +97,9 @@ class Server:
             data = content(len(data), version=77)
         if heeds and asked.headers.get("If-Match", self.etag) != self.etag:
             return refusal(412, "PreconditionFailed")
-        return self._answer(word, data, span)
+        return self._answer(word, data, span, asked)
 
-    def _answer(self, word: str, data: bytes, span: tuple[int, int] | None) -> Answer:
+    def _answer(self, word: str, data: bytes, span: tuple[int, int] | None, asked: Asked) -> Answer:
         if word.isdecimal():
             return refusal(int(word), "Odd")
         described = {"ETag": '"v77"' if word == "other version" and span else self.etag}
@@ -108,6 +117,12 @@ class Server:
             body = data[first:stop]
             if word != "range untold":
                 described["Content-Range"] = f"bytes {first}-{stop - 1}/{len(data)}"
+        if self.tells_checksum and span is None:
+            assert ASKING in asked.headers.items()
+            crc = zlib.crc32(data).to_bytes(4, "big")
+            described["X-Amz-Checksum-CRC32"] = base64.b64encode(crc).decode()
+        if word == "flipped":
+            body = body[: len(body) // 2] + bytes(255 - b for b in body[len(body) // 2 :])
         if word != "chunked":
             described["Content-Length"] = str(len(body))
         status = 206 if span is not None and word != "range ignored" else 200
@@ -119,14 +134,24 @@ class Server:
         return Answer(status, described, body, fault)
 
 
-def fetched(server, *, seed=0, streams=None, threshold=200, part=50, sink=None, pace=None):
+def fetched(
+    server,
+    *,
+    seed=0,
+    streams=None,
+    threshold=200,
+    part=50,
+    sink=None,
+    pace=None,
+    verify="checksum",
+):
     """What becomes of one object, and the network that it came over."""
     streams = streams or Streams(3)
     sink = sink or InMemory()
     handles = Handles(server, seed=seed)
 
     def make():
-        return Fetch(URL, PLACE, sink, streams, threshold=threshold, part=part)
+        return Fetch(URL, PLACE, sink, streams, threshold=threshold, part=part, verify=verify)
 
     free = streams._free
     (carried,) = driven(drive_of([make], handles, streams=streams, pace=pace))
@@ -146,7 +171,9 @@ WILD = [
     "other range",
     "longer",
     "other version",
+    "other version without a tag",
     "without a tag",
+    "flipped",
     "403",
     "404",
     "416",
@@ -276,8 +303,11 @@ def test_objects_of_a_batch_share_the_connections_for_parts(objects, seed, most,
         (["400"], Redirected),
         (["503"], ThrottledError),
         (["well", "404"], NotFoundError),
-        (["well", "416"], TransientError),
-        (["well", "changed"], TransientError),
+        (["well", "416"], IntegrityError),
+        (["well", "changed"], IntegrityError),
+        (["flipped"], IntegrityError),
+        (["well", "flipped"], IntegrityError),
+        (["well", "other version without a tag"], IntegrityError),
         (["well", "301"], Redirected),
         (["well", "range ignored"], Declined),
         (["well", "range untold"], Declined),
@@ -296,6 +326,8 @@ def test_what_becomes_of_an_object(plan, kind, seed):
     assert type(value) is kind
     if kind is bytes:
         assert value == content(1500)
+    if kind is IntegrityError:
+        assert value.transient
 
 
 @pytest.mark.parametrize(
@@ -501,3 +533,66 @@ def test_a_batch_that_is_stopped_leaves_no_temporary_file(tmp_path):
     assert not len(handles)
     assert not list(tmp_path.iterdir())
     assert streams._free == 3
+
+
+@pytest.mark.parametrize("size", [10, 1500])
+class TestChecksums:
+    @pytest.mark.parametrize("how", ["checksum", "etag"])
+    def test_a_flipped_byte_leaves_no_file(self, size, how, tmp_path):
+        server = Server(size, ["flipped"])
+        value, _ = fetched(server, sink=AtPath(URL, tmp_path / "file"), verify=how)
+
+        assert type(value) is IntegrityError
+        assert value.transient
+        assert "checksum mismatch" in str(value)
+        assert not list(tmp_path.iterdir())
+
+    def test_who_does_not_ask_is_told_nothing_and_looks_at_nothing(self, size):
+        server = Server(size, ["flipped"], tells_checksum=False)
+        value, handles = fetched(server, verify="size")
+
+        assert len(value) == size
+        assert not any(ASKING[0] in asked.headers for asked in handles.asked)
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {},
+            {"x-amz-checksum-crc32": "AAAAAA==-3"},
+            {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-checksum-type": "COMPOSITE"},
+            {"x-amz-checksum-crc32": "no base 64"},
+            {"x-amz-checksum-sha256": "AAAA"},
+        ],
+        ids=["none", "of parts", "of parts by its type", "odd", "another"],
+    )
+    def test_what_says_nothing_of_the_bytes_is_passed_over(self, size, said):
+        data = content(size)
+        described = {"Content-Length": str(size), "ETag": '"of-parts-3"'} | said
+
+        value, _ = fetched(lambda asked: Answer(200, described, data), streams=Streams(0))
+        assert value == data
+
+    @pytest.mark.parametrize("is_right", [True, False])
+    def test_an_etag_is_the_md5_if_that_is_asked_for(self, size, is_right):
+        data = content(size)
+        etag = md5(data if is_right else b"other bytes").hexdigest()
+
+        def server(asked, **more):
+            assert span_of(asked) is None, "parts that come side by side have no MD5 together"
+            described = {"Content-Length": str(size), "ETag": f'"{etag}"', **more}
+            return Answer(200, described, data)
+
+        assert fetched(server, verify="checksum", streams=Streams(0))[0] == data
+        value, _ = fetched(server, verify="etag")
+        assert value == data if is_right else type(value) is IntegrityError
+        for more in (
+            {"x-amz-server-side-encryption": "aws:kms"},
+            {"x-amz-server-side-encryption": "aws:kms:dsse"},
+            {"x-amz-server-side-encryption-customer-algorithm": "AES256"},
+        ):
+            described = partial(server, **more)
+            assert fetched(described, verify="etag", streams=Streams(0))[0] == data
+        value, _ = fetched(
+            partial(server, **{"x-amz-server-side-encryption": "AES256"}), verify="etag"
+        )
+        assert value == data if is_right else type(value) is IntegrityError
