@@ -386,10 +386,11 @@ class TestMultipart:
         store = S3Store(attrs.evolve(options, transfer_config=config))
 
         def answers() -> list:
-            return [answer(200, b"a" * 10, content_length="20"), answer(200, b"bbbb")]
+            longer = answer(200, b"a" * 10, content_length="20", etag='"first"')
+            return [longer, answer(200, b"bbbb", etag='"second"')]
 
         Answers(store.options.client, *answers())
-        elsewhere(store.download, url, tmp_path / "file")
+        assert elsewhere(store.download, url, tmp_path / "file") == ObjectInfo(url, 4, "second")
         assert (tmp_path / "file").read_bytes() == b"bbbb"
         Answers(store.options.client, *answers())
         assert elsewhere(store.read, url) == b"bbbb"
