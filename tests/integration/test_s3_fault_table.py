@@ -15,8 +15,16 @@ from botocore.config import Config
 from tests.integration.fault_server import Asked, Said, crc32, fault_server, object_of, said
 
 from file_dataset.adapters.layers.retrying import Retrying
-from file_dataset.domain.errors import IntegrityError, StoreError, TransientError
-from file_dataset.domain.objects import ObjectInfo, Span
+from file_dataset.adapters.s3 import S3Options, S3Store
+from file_dataset.domain.errors import (
+    IntegrityError,
+    StoreError,
+    TransientError,
+    UnauthenticatedError,
+)
+from file_dataset.domain.objects import CREATE, ObjectInfo, Span
+from file_dataset.domain.outcomes import Done
+from file_dataset.domain.requests import Read
 from file_dataset.domain.url import Url
 
 MiB = 2**20
@@ -24,6 +32,8 @@ URL = Url("s3", "bucket", "key")
 BODY = bytes(range(256)) * 4
 LARGE = os.urandom(3 * MiB + 17)
 PARTS = TransferConfig(multipart_threshold=MiB, multipart_chunksize=MiB // 2, max_concurrency=4)
+# The least that S3 takes.
+LARGE_PARTS = TransferConfig(multipart_threshold=5 * MiB, multipart_chunksize=5 * MiB)
 
 
 def flipped(body: bytes) -> bytes:
@@ -37,15 +47,16 @@ def engine(request):
     return request.param
 
 
+CONFIG = Config(connect_timeout=1, read_timeout=1, s3={"addressing_style": "path"})
+
+
 @pytest.fixture
-def at(engine, tmp_path):
+def at(engine):
     """Makes a store, with its retries, in front of a server."""
 
     def make(server, **more):
-        config = Config(connect_timeout=1, read_timeout=1, s3={"addressing_style": "path"})
-        store = server.store(
-            engine=engine, client_kwargs={"config": config}, transfer_config=PARTS, **more
-        )
+        config = {"config": CONFIG}
+        store = server.store(engine=engine, client_kwargs=config, transfer_config=PARTS, **more)
         return Retrying(store, base=0.001)
 
     return make
@@ -120,3 +131,118 @@ class TestTooFewBytes:
             at(server).read(URL, span=Span(0, 500))
         assert "truncated read: want 500, got 100 bytes" in str(caught.value)
         assert type(caught.value) is IntegrityError
+
+
+class Expiring:
+    """A server that serves one session token, and says of others that they have expired."""
+
+    def __init__(self, status: str) -> None:
+        self.good = "token-1"
+        self.status = status
+        self._object = object_of(LARGE)
+
+    def __call__(self, asked: Asked) -> Said:
+        if asked.headers.get("x-amz-security-token") != self.good:
+            body = b"<Error><Code>ExpiredToken</Code><Message>It has expired</Message></Error>"
+            return said(self.status, b"" if asked.method == "HEAD" else body)
+        if asked.method == "POST":
+            begun = b"<R><UploadId>upload</UploadId></R>"
+            return said("200 OK", begun if "uploads" in asked.path else b"<R><ETag>1</ETag></R>")
+        return self._object(asked)
+
+
+class TestExpiredCredentials:
+    """Credentials of a file, which a log-in writes anew while the job runs."""
+
+    @pytest.fixture
+    def log_in(self, tmp_path, monkeypatch):
+        path = tmp_path / "credentials"
+        for name in list(os.environ):
+            if name.startswith("AWS_"):
+                monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+        monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+        def write(token):
+            lines = ["[default]", "aws_access_key_id = key", "aws_secret_access_key = secret"]
+            path.write_text("\n".join([*lines, f"aws_session_token = {token}"]))
+
+        write("token-1")
+        return write
+
+    @pytest.fixture
+    def store(self, engine):
+        def make(server):
+            options = S3Options(
+                {"region_name": "us-east-1"},
+                {"endpoint_url": server.endpoint, "config": CONFIG},
+                transfer_config=LARGE_PARTS,
+                engine=engine,
+            )
+            return S3Store(options)
+
+        return make
+
+    @pytest.mark.parametrize("status", ["400 Bad Request", "403 Forbidden"])
+    def test_they_are_had_anew_and_nobody_notices(self, store, log_in, status, tmp_path):
+        expiring = Expiring(status)
+        (tmp_path / "large").write_bytes(bytes(11 * MiB))
+        (tmp_path / "small").write_bytes(b"small")
+        verbs = [
+            lambda made: list(made.run([Read(URL)] * 40)),
+            lambda made: made.download(URL, tmp_path / "file"),
+            lambda made: made.read(URL, span=Span(0, 10)),
+            lambda made: made.write(URL, b"bytes", mode=CREATE),
+            lambda made: made.upload(tmp_path / "small", URL),
+            lambda made: made.upload(tmp_path / "large", URL),
+        ]
+        if status.startswith("400"):
+            # To a HEAD no server says more than the status, and S3 says this one.
+            verbs.append(lambda made: made.stat(URL))
+        with fault_server(expiring) as (server, _):
+            made = store(server)
+            made.read(URL)
+            for number, verb in enumerate(verbs, 2):
+                expiring.good = f"token-{number}"
+                log_in(expiring.good)
+                outcomes = verb(made)
+                assert not isinstance(outcomes, list) or all(
+                    isinstance(outcome, Done) for outcome in outcomes
+                )
+
+    def test_where_there_are_no_others_the_job_is_over(self, store, log_in):
+        expiring = Expiring("400 Bad Request")
+        with fault_server(expiring) as (server, asked):
+            made = store(server)
+            made.read(URL)
+            asked.clear()
+            expiring.good = "another"
+            for _ in range(2):
+                with pytest.raises(UnauthenticatedError, match="expired") as caught:
+                    made.read(URL)
+                assert caught.value.systemic
+                assert not caught.value.transient
+                assert "name the profile or role" in str(caught.value)
+            assert len(asked) <= 4
+
+    def test_they_are_had_anew_once_for_a_request(self, store, log_in):
+        def answer(asked: Asked) -> Said:
+            log_in(f"token-{asked.number + 2}")
+            return said("400 Bad Request", b"<Error><Code>ExpiredToken</Code></Error>")
+
+        with fault_server(answer) as (server, asked):
+            with pytest.raises(UnauthenticatedError):
+                store(server).read(URL)
+            assert asked[-1].headers["x-amz-security-token"] == f"token-{len(asked)}"
+            assert len(asked) <= 3
+
+    def test_what_was_given_is_not_looked_for_elsewhere(self, engine, log_in):
+        expiring = Expiring("403 Forbidden")
+        with fault_server(expiring) as (server, _):
+            given = {"aws_session_token": "of my own"}
+            made = server.store(
+                engine=engine, session_kwargs=given, client_kwargs={"config": CONFIG}
+            )
+            with pytest.raises(UnauthenticatedError):
+                made.read(URL)

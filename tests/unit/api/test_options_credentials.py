@@ -6,13 +6,14 @@ import json
 import pickle
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.credentials import Credentials, ReadOnlyCredentials, RefreshableCredentials
 
-from file_dataset import FileDataset, FileDatasetError, Options, reader
+from file_dataset import FileDataset, FileDatasetError, Options, Pipeline, reader
 
 STATIC = {
     "aws_access_key_id": "AKIDENVIRONMENT",
@@ -212,3 +213,16 @@ def test_a_session_without_credentials_makes_a_file_dataset_that_finds_its_own()
 def test_options_and_credentials_are_not_given_both():
     with pytest.raises(ValueError, match="Cannot specify both 'options' and 'credentials'"):
         FileDataset(Options(), credentials=GIVEN["plain"])
+
+
+def nothing(_: Path) -> dict[str, Path]:
+    return {}
+
+
+def test_a_pipeline_that_was_used_takes_along_no_secret_that_it_was_not_given(keys, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "found-and-secret")
+    options = Options()
+    assert used_by(options)[1] == "found-and-secret"
+    pickled = pickle.dumps(Pipeline(nothing, into_path="s3://bucket/out", options=options))
+    assert b"found-and-secret" not in pickled
+    assert b"AKIDENVIRONMENT" not in pickled

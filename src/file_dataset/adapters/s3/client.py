@@ -13,6 +13,11 @@ import attrs
 from file_dataset.adapters.s3.engines import Engines
 from file_dataset.adapters.s3.pickling import is_set
 from file_dataset.adapters.s3.ranges import refuse_other_ranges
+from file_dataset.adapters.s3.renewing import (
+    Renewable,
+    ask_again_with_others,
+    let_credentials_be_renewed,
+)
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -36,7 +41,7 @@ class Connected:
     """
 
     client: S3Client
-    credentials: Credentials | None
+    credentials: Credentials | Renewable | None
     verify: bool | str
     engines: Engines = attrs.field(factory=Engines, init=False)
 
@@ -50,12 +55,17 @@ def connect(options: S3Options) -> Connected:
     """A new client, in a session of its own."""
     core, session = _session(options)
     arguments = {**options.client_kwargs, "config": _config(core, options)}
+    if "botocore_session" not in options.session_kwargs:
+        let_credentials_be_renewed(core)
     client = session.client("s3", **arguments)
     refuse_other_ranges(client)
-    return Connected(client, _credentials(core, arguments), _verify(core, arguments))
+    credentials = _credentials(core, arguments)
+    if isinstance(credentials, Renewable):
+        ask_again_with_others(client, credentials)
+    return Connected(client, credentials, _verify(core, arguments))
 
 
-def _credentials(core: Core, arguments: Mapping[str, Any]) -> Credentials | None:
+def _credentials(core: Core, arguments: Mapping[str, Any]) -> Credentials | Renewable | None:
     """Those that botocore signs with: the client's own, or those of its session."""
     from botocore.credentials import Credentials
 

@@ -17,7 +17,7 @@ from file_dataset.adapters.s3.curl.handles import LONGEST_WAIT, Ended, Handles
 from file_dataset.adapters.s3.curl.pace import Pace
 from file_dataset.adapters.s3.curl.signing import Keys, signed
 from file_dataset.adapters.s3.curl.tasks import NOT_YET, Streams, Task
-from file_dataset.domain.errors import FileDatasetError, ThrottledError
+from file_dataset.domain.errors import FileDatasetError, ThrottledError, UnauthenticatedError
 
 # Answers to which boto3 knows the remedy, or the right words.
 _FOR_BOTO3: Final = frozenset({301, 302, 303, 305, 307, 308, 400})
@@ -206,4 +206,8 @@ def _refused(exchange: Exchange) -> FileDatasetError:
         raise Redirected
     task = exchange.task
     said = refusal(exchange.status, headers(exchange.head), exchange.take_said(), task.operation)
-    return answered(said, Call(task.url))
+    error = answered(said, Call(task.url))
+    if isinstance(error, UnauthenticatedError):
+        # There may be other credentials by now, which boto3 looks for.
+        raise Declined from error
+    return error
