@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from hashlib import md5
+from typing import Any
 
+import attrs
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
@@ -18,6 +20,8 @@ from file_dataset.adapters.layers.retrying import Retrying
 from file_dataset.adapters.s3 import S3Options, S3Store
 from file_dataset.domain.errors import (
     IntegrityError,
+    NotFoundError,
+    PermissionDeniedError,
     StoreError,
     TransientError,
     UnauthenticatedError,
@@ -246,3 +250,171 @@ class TestExpiredCredentials:
             )
             with pytest.raises(UnauthenticatedError):
                 made.read(URL)
+
+
+@attrs.frozen
+class Refusal:
+    """What a server says, and what is to be made of it."""
+
+    status: str
+    code: str
+    kind: type[StoreError]
+    words: str
+    message: str = "No"
+    headers: dict[str, Any] = attrs.field(factory=dict)
+    systemic: bool = False
+    common: str = ""
+
+    def __str__(self) -> str:
+        return self.code
+
+    def __call__(self, asked: Asked) -> Said:
+        body = f"<Error><Code>{self.code}</Code><Message>{self.message}</Message></Error>"
+        return said(self.status, body.encode(), **self.headers)
+
+
+PERMISSION = "permission denied"
+REFUSED = [
+    Refusal("404 Not Found", "NoSuchKey", NotFoundError, "there is no such key"),
+    Refusal(
+        "404 Not Found",
+        "NoSuchBucket",
+        NotFoundError,
+        "no bucket 'bucket'",
+        common="no such bucket",
+    ),
+    Refusal(
+        "403 Forbidden",
+        "AccessDenied",
+        PermissionDeniedError,
+        "403 may also mean that the object is missing",
+        common=PERMISSION,
+    ),
+    Refusal(
+        "403 Forbidden",
+        "AccessDenied",
+        PermissionDeniedError,
+        r"Options\(requester_pays=True\) agrees to",
+        common=PERMISSION,
+    ),
+    Refusal(
+        "403 Forbidden",
+        "RequestTimeTooSkewed",
+        UnauthenticatedError,
+        "set the clock, best by NTP",
+        systemic=True,
+        common=PERMISSION,
+    ),
+    Refusal(
+        "403 Forbidden",
+        "InvalidAccessKeyId",
+        UnauthenticatedError,
+        "check the credentials, and that they belong to this endpoint",
+        systemic=True,
+        common=PERMISSION,
+    ),
+    Refusal(
+        "403 Forbidden",
+        "SignatureDoesNotMatch",
+        UnauthenticatedError,
+        "the secret key is not the one of the access key",
+        systemic=True,
+        common=PERMISSION,
+    ),
+    Refusal(
+        "400 Bad Request",
+        "AuthorizationHeaderMalformed",
+        StoreError,
+        "set region_name",
+        systemic=True,
+    ),
+    Refusal(
+        "403 Forbidden", "InvalidObjectState", StoreError, "restore it first, for example with `aws"
+    ),
+    Refusal(
+        "404 Not Found",
+        "NoSuchKey",
+        NotFoundError,
+        "taking the marker away",
+        headers={"x_amz_delete_marker": "true"},
+    ),
+    Refusal(
+        "403 Forbidden",
+        "AccessDenied",
+        PermissionDeniedError,
+        "allow these credentials kms:Decrypt",
+        message="User: u is not authorized to perform: kms:Decrypt on the resource",
+        common=PERMISSION,
+    ),
+    Refusal(
+        "400 Bad Request",
+        "KMS.DisabledException",
+        PermissionDeniedError,
+        "allow these credentials kms:Decrypt",
+        common=PERMISSION,
+    ),
+    Refusal(
+        "400 Bad Request",
+        "InvalidRequest",
+        StoreError,
+        r"\(SSE-C\).*by a hook on Options",
+        message="The object was stored using a form of Server Side Encryption. The correct "
+        "parameters must be provided to retrieve the object.",
+    ),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSED, ids=lambda refusal: f"{refusal}: {refusal.words}")
+def test_what_does_not_pass_is_told_at_once_with_its_remedy(at, engine, refusal, tmp_path):
+    with fault_server(refusal) as (server, asked):
+        with pytest.raises(refusal.kind, match=refusal.words) as caught:
+            at(server).download(URL, tmp_path / "file")
+        error = caught.value
+        assert type(error) is refusal.kind
+        assert (error.systemic, error.common_cause) == (refusal.systemic, refusal.common)
+        assert (error.attempts, error.transient) == (1, False)
+        # What boto3 knows a remedy for, it is asked for once more.
+        gets = [each for each in asked if each.path.startswith("/bucket/key")]
+        assert len(gets) == 1 + (
+            engine == "curl" and (refusal.systemic or refusal.status.startswith("400"))
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_requester_who_agrees_to_pay_is_served(at, tmp_path):
+    def answer(asked: Asked) -> Said:
+        if asked.headers.get("x-amz-request-payer") == "requester":
+            return object_of(LARGE)(asked)
+        return said("403 Forbidden", b"<Error><Code>AccessDenied</Code></Error>")
+
+    with fault_server(answer) as (server, _):
+        with pytest.raises(PermissionDeniedError, match="requester_pays=True"):
+            at(server).read(URL)
+        store = at(server, requester_pays=True)
+        assert store.read(URL) == LARGE
+        assert store.stat(URL).size == len(LARGE)
+        assert store.read(URL, span=Span(0, 9)) == LARGE[:9]
+        store.write(URL, b"bytes")
+
+
+def test_a_certificate_that_is_not_trusted_stops_the_job(rclone_s3_tls, engine):
+    bucket = rclone_s3_tls.make_bucket()
+    store = rclone_s3_tls.store(engine=engine, client_kwargs={"verify": None})
+    with pytest.raises(StoreError, match="verify` or AWS_CA_BUNDLE") as caught:
+        Retrying(store).read(bucket.joined("key"))
+    assert (caught.value.systemic, caught.value.attempts) == (True, 1)
+
+
+def test_no_credentials_stop_the_job_before_anything_is_sent(engine, monkeypatch):
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with fault_server(object_of(BODY)) as (server, asked):
+        options = S3Options({}, {"endpoint_url": server.endpoint}, engine=engine)
+        with pytest.raises(UnauthenticatedError, match=r"Options\.anonymous\(\)") as caught:
+            Retrying(S3Store(options)).read(URL)
+        assert (caught.value.systemic, caught.value.attempts) == (True, 1)
+        assert asked == []

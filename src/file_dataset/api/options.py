@@ -59,6 +59,7 @@ class Options:
         verify_reads: By what the bytes of whole objects of S3 are looked at when they have come:
             ``"checksum"``, the CRC-32 where the store tells one; ``"etag"``, also the MD5 that
             etags are on many stores, which takes seven times as long; ``"size"``, neither.
+        requester_pays: Whether who asks agrees to pay for it, as some buckets of S3 want it.
         stores: For a URL prefix such as ``s3://public-bucket/`` or ``memory://``, the Store or the
             Options that serve it; the longest prefix wins.
 
@@ -77,6 +78,7 @@ class Options:
     engine: Literal["auto", "curl", "boto3"] = "auto"
     max_in_flight: int = 256
     verify_reads: Literal["checksum", "etag", "size"] = "checksum"
+    requester_pays: bool = False
     s3: _wiring.S3Options = attrs.field(init=False, eq=False)
 
     @s3.default
@@ -88,6 +90,7 @@ class Options:
             engine=self.engine,
             max_in_flight=self.max_in_flight,
             verify_reads=self.verify_reads,
+            requester_pays=self.requester_pays,
         )
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -192,6 +195,7 @@ def _unpickled(s3: _wiring.S3Options, stores: Mapping[str, Store | Options]) -> 
         engine=s3.engine,
         max_in_flight=s3.max_in_flight,
         verify_reads=s3.verify_reads,
+        requester_pays=s3.requester_pays,
     )
 
 

@@ -34,15 +34,16 @@ def answered(error: ClientError, call: Call) -> FileDatasetError:
     headers = metadata.get("HTTPHeaders", {})
     status = metadata.get("HTTPStatusCode", 0)
     code = str(said.get("Code", ""))
+    message = (said.get("Message") or "it gives no reason").rstrip(".")
     words = {
         "code": code or "no code",
         "status": status,
-        "message": (said.get("Message") or "it gives no reason").rstrip("."),
+        "message": message,
         "bucket": said.get("BucketName") or call.url.authority,
         "home": _home(said, headers),
     }
     failed = call.failed(
-        _meaning(code, status, headers, call),
+        _meaning(code, status, message, headers, call),
         words,
         attempts=1 + metadata.get("RetryAttempts", 0),
         detail=f"{error} [request {metadata.get('RequestId', 'without an id')}]",
@@ -54,20 +55,36 @@ def answered(error: ClientError, call: Call) -> FileDatasetError:
     return failed
 
 
-def _meaning(code: str, status: int, headers: Mapping[str, str], call: Call) -> Meaning:
+def _meaning(
+    code: str, status: int, message: str, headers: Mapping[str, str], call: Call
+) -> Meaning:
+    return (
+        _of_the_call(code, status, headers, call)
+        or _of_encryption(code, message)
+        or meanings.CODES.get(code)
+        or meanings.STATUSES.get(status)
+        or meanings.STATUSES.get(min(status, 500), meanings.UNKNOWN)
+    )
+
+
+def _of_the_call(code: str, status: int, headers: Mapping[str, str], call: Call) -> Meaning | None:
+    """What an answer means because of what was asked, if it does."""
     if status in (404, 405) and headers.get("x-amz-delete-marker") == "true":
         return meanings.DELETED
     if isinstance(call.mode, IfMatch) and code == "NoSuchKey" and call.source is None:
         # AWS answers so to If-Match where there is nothing.
         return Meaning(PreconditionFailedError, "is gone, so no longer the version of the etag")
     if status == 412:
-        return _UNMET.get(call.mode, meanings.STATUSES[412])
-    if code in ("InvalidArgument", "400") and _is_odd(call):
-        return meanings.ODD_NAME
-    if code.startswith("KMS."):
+        return _UNMET.get(call.mode)
+    return meanings.ODD_NAME if code in ("InvalidArgument", "400") and _is_odd(call) else None
+
+
+def _of_encryption(code: str, message: str) -> Meaning | None:
+    """S3 has no codes of their own for these: only the message tells."""
+    if code.startswith("KMS.") or (code == "AccessDenied" and " kms:" in message):
         return meanings.KMS
-    by_status = meanings.STATUSES.get(status) or meanings.STATUSES.get(min(status, 500))
-    return meanings.CODES.get(code) or by_status or meanings.UNKNOWN
+    is_of_customer = code == "InvalidRequest" and "Server Side Encryption" in message
+    return meanings.SSE_C if is_of_customer else None
 
 
 def _is_odd(call: Call) -> bool:

@@ -51,6 +51,8 @@ class Call:
         )
         if meaning.again is not None:
             error.transient = meaning.again
+        if meaning.systemic:
+            error.systemic = True
         return error
 
 

@@ -59,10 +59,16 @@ def connect(options: S3Options) -> Connected:
         let_credentials_be_renewed(core)
     client = session.client("s3", **arguments)
     refuse_other_ranges(client)
+    if options.requester_pays:
+        client.meta.events.register("before-call.s3", _agree_to_pay)
     credentials = _credentials(core, arguments)
     if isinstance(credentials, Renewable):
         ask_again_with_others(client, credentials)
     return Connected(client, credentials, _verify(core, arguments))
+
+
+def _agree_to_pay(*, params: Mapping[str, Any], **_: object) -> None:
+    params["headers"]["x-amz-request-payer"] = "requester"
 
 
 def _credentials(core: Core, arguments: Mapping[str, Any]) -> Credentials | Renewable | None:

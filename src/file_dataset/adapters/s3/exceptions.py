@@ -20,7 +20,9 @@ from file_dataset.domain.errors import (
     UnsupportedError,
 )
 
-_SETTINGS = Meaning(StoreError, "the settings of the S3 client are not right: {message}")
+_SETTINGS = Meaning(
+    StoreError, "the settings of the S3 client are not right: {message}", systemic=True
+)
 _NAME = Meaning(InvalidUrlError, "no S3 client can name this: {message}")
 _CANNOT = Meaning(UnsupportedError, "S3 cannot do this with such a bucket: {message}")
 _BROKE_OFF = Meaning(TransientError, "the connection broke off: {message}")
@@ -53,6 +55,7 @@ EXCEPTIONS: Mapping[str, Meaning] = {
         StoreError,
         "the certificate of the endpoint is not trusted: {message}. If the store has a "
         "certificate authority of its own, name its bundle by `verify` or AWS_CA_BUNDLE",
+        systemic=True,
     ),
     "IncompleteReadError": Meaning(
         TransientError, "truncated read: want {expected_bytes}, got {actual_bytes} bytes"

@@ -38,6 +38,8 @@ class Meaning(NamedTuple):
     words: str
     again: bool | None = None
     """Whether another attempt may help, where it is not the kind that says so."""
+    systemic: bool = False
+    """Whether no other request would fare better, though the kind does not say so."""
 
 
 _ASKED_TO_SLOW_DOWN = Meaning(ThrottledError, "the store asks its callers to slow down ({code})")
@@ -45,9 +47,10 @@ _WENT_WRONG = Meaning(TransientError, "something went wrong inside the store ({c
 _NO_KEY = Meaning(NotFoundError, "not found: there is no such key")
 _DENIED = Meaning(
     PermissionDeniedError,
-    "permission denied ({code}). 403 may also mean that the object is missing and that these "
-    "credentials are not allowed to list the bucket, which would tell the two apart; and the "
-    "answer to a HEAD request does not say if the credentials themselves are wrong",
+    "permission denied ({code}): {message}. 403 may also mean that the object is missing and that "
+    "these credentials are not allowed to list the bucket, which would tell the two apart; or that "
+    "who asks is to pay, which Options(requester_pays=True) agrees to; and the answer to a HEAD "
+    "request does not say if the credentials themselves are wrong",
 )
 _BAD_SIGNATURE = Meaning(
     UnauthenticatedError,
@@ -66,7 +69,8 @@ _CLOCK = Meaning(
 _ELSEWHERE = Meaning(
     StoreError,
     "the bucket is in another region or at another endpoint ({code}){home}; set region_name, or "
-    "endpoint_url, to where it is",
+    "endpoint_url, to where it is, or mount() the bucket with options of its own",
+    systemic=True,
 )
 _BAD_NAME = Meaning(InvalidUrlError, "the store cannot hold such a name ({code}): {message}")
 _TOO_LARGE = Meaning(
@@ -82,6 +86,12 @@ KMS = Meaning(
     PermissionDeniedError,
     "the object is encrypted with a KMS key that cannot be used ({code}): allow these credentials "
     "kms:Decrypt and kms:GenerateDataKey, and see that the key is there and enabled. {message}",
+)
+SSE_C = Meaning(
+    StoreError,
+    "the object is encrypted with a key that its owner keeps (SSE-C), without which it cannot be "
+    "read ({code}): have it copied to one that S3 encrypts by itself, or add the key to the "
+    "requests by a hook on Options(...).s3_client, which boto3 then makes. {message}",
 )
 _BUSY = Meaning(
     ConflictError, "another write to the object was under way, so that nothing was written ({code})"

@@ -95,10 +95,12 @@ class S3Options:
             ``"checksum"``, the CRC-32 where the store tells one; ``"etag"``, also the MD5 that
             etags are on many stores, which takes seven times as long; ``"size"``, neither.
 
+        requester_pays: Whether who asks agrees to pay for it, as some buckets want it.
+
     >>> S3Options({"aws_secret_access_key": "hush"}, {"endpoint_url": "http://localhost:9000"})
     S3Options(session_kwargs={'aws_secret_access_key': '***'},
         client_kwargs={'endpoint_url': 'http://localhost:9000'}, max_concurrency=32,
-        engine='auto', max_in_flight=256, verify_reads='checksum')
+        engine='auto', max_in_flight=256, verify_reads='checksum', requester_pays=False)
     """
 
     session_kwargs: Mapping[str, Any] = attrs.field(factory=dict, converter=_copied, repr=_redacted)
@@ -110,6 +112,7 @@ class S3Options:
     verify_reads: VerifyReads = attrs.field(
         default="checksum", validator=in_(get_args(VerifyReads))
     )
+    requester_pays: bool = attrs.field(default=False, validator=instance_of(bool))
     _client: _Client = attrs.field(factory=_Client, init=False, repr=False, eq=False)
 
     @property
@@ -156,4 +159,5 @@ class S3Options:
             self.engine,
             self.max_in_flight,
             self.verify_reads,
+            self.requester_pays,
         )

@@ -66,7 +66,7 @@ class TestSecrets:
         assert repr(options) == (
             "S3Options(session_kwargs={'region_name': 'eu-west-1'}, "
             "client_kwargs={'verify': False}, max_concurrency=32, engine='auto', "
-            "max_in_flight=256, verify_reads='checksum')"
+            "max_in_flight=256, verify_reads='checksum', requester_pays=False)"
         )
 
     def test_they_are_in_no_error(self):
@@ -116,6 +116,13 @@ class TestPickling:
 
     def test_copies_are_like_pickles(self, options):
         assert copy.copy(options) == copy.deepcopy(options) == options
+
+    def test_what_differs_from_the_defaults_travels(self):
+        options = S3Options({}, {}, None, 5, "boto3", 6, "etag", requester_pays=True)
+        again = pickle.loads(pickle.dumps(options))
+        assert again == options
+        assert (again.verify_reads, again.requester_pays) == ("etag", True)
+        assert S3Options() not in (again, options)
 
     def test_unsigned_stays_unsigned(self):
         config = Config(signature_version=botocore.UNSIGNED, connect_timeout=3)

@@ -119,8 +119,9 @@ class Drive:
     def _start(self, exchange: Exchange, now: float) -> None:
         task = exchange.task
         place = task.place
+        headers = (*place.headers, *exchange.headers)
         if place.scope is None:
-            lines = [f"{name}: {value}" for name, value in exchange.headers]
+            lines = [f"{name}: {value}" for name, value in headers]
         else:
             lines = signed(
                 exchange.method,
@@ -131,7 +132,7 @@ class Drive:
                 keys=self._keys(),
                 scope=place.scope,
                 now=time.time(),
-                headers=exchange.headers,
+                headers=headers,
             )
         if exchange.body is not None:
             self._sending += len(exchange.body)

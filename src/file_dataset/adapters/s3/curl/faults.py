@@ -32,7 +32,7 @@ _NOT_S3 = Meaning(
 )
 _PROXY = Meaning(TransientError, "the proxy cannot be reached: {message}")
 _RESOURCES = Meaning(TransientError, "libcurl could not get what it needs of the system: {message}")
-_TLS_SETTINGS = Meaning(StoreError, "the settings for TLS are not right: {message}")
+_TLS_SETTINGS = Meaning(StoreError, "the settings for TLS are not right: {message}", systemic=True)
 _OTHER = Meaning(StoreError, "libcurl failed: {message}")
 
 FAULTS: Mapping[int, Meaning] = {
@@ -58,6 +58,7 @@ FAULTS: Mapping[int, Meaning] = {
         StoreError,
         "the certificate of the endpoint is not trusted: {message}. If the store has a "
         "certificate authority of its own, name its bundle by `verify` or AWS_CA_BUNDLE",
+        systemic=True,
     ),
     pycurl.E_SSL_CACERT_BADFILE: _TLS_SETTINGS,
     pycurl.E_SSL_CERTPROBLEM: _TLS_SETTINGS,

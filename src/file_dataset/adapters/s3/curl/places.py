@@ -38,6 +38,8 @@ _HEADERS = frozenset(
         "x-amzn-trace-id",
     }
 )
+# It means the same whatever is asked.
+_CARRIED = ("x-amz-request-payer",)
 # Directory buckets and their access points want a session, for which botocore asks the network.
 _DIRECTORY_BUCKETS = ("--x-s3", "--xa-s3", ":s3express:")
 _CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
@@ -53,6 +55,7 @@ class Place:
         path: The path of ``base``.
         scope: Where signatures are valid; None if requests are not signed.
         hashes: Whether what is written has to be hashed for its signature.
+        headers: What all requests carry besides the usual.
     """
 
     base: str
@@ -60,6 +63,7 @@ class Place:
     path: str
     scope: Scope | None
     hashes: bool
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class OnlyBoto3Error(Exception):
@@ -114,6 +118,7 @@ def learn(client: S3Client, bucket: str) -> Place:
         path=url.path,
         scope=read.scope,
         hashes=read.scope is not None and _has_to_hash(client, url.scheme),
+        headers=read.headers,
     )
 
 
@@ -123,6 +128,7 @@ class _Prepared:
 
     base: str
     scope: Scope | None
+    headers: tuple[tuple[str, str], ...]
 
 
 def _prepared(client: S3Client, operation: str, ask: Callable[[str], object]) -> _Prepared:
@@ -152,13 +158,14 @@ def _prepared(client: S3Client, operation: str, ask: Callable[[str], object]) ->
 def _taken_apart(request: AWSPreparedRequest, key: str) -> _Prepared:
     headers = {name.lower(): _text(value) for name, value in request.headers.items()}
     scope = _scope(headers.get("authorization"))
+    carried = tuple((name, headers.pop(name)) for name in _CARRIED if name in headers)
     if further := headers.keys() - _HEADERS:
         raise OnlyBoto3Error(f"requests carry further headers: {', '.join(sorted(further))}")
     base, _, rest = request.url.partition(key)
     parameters = set(rest.removeprefix("?").split("&")) - {""}
     if parameters - {"partNumber=1", f"uploadId={key}"} or not base.endswith("/"):
         raise OnlyBoto3Error("requests are addressed in a way of their own")
-    return _Prepared(base, scope)
+    return _Prepared(base, scope, carried)
 
 
 def _text(value: str | bytes) -> str:

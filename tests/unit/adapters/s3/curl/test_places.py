@@ -404,7 +404,7 @@ def break_down(**_):
     [
         ("before-sign.s3.GetObject", add_header, "x-made-up"),
         ("before-sign.s3.UploadPart", add_header, "x-made-up"),
-        ("provide-client-params.s3.GetObject", ask_for_payment, "x-amz-request-payer"),
+        ("provide-client-params.s3.GetObject", ask_for_payment, "in different ways"),
         ("before-sign.s3.GetObject", change_query, "a way of their own"),
         ("before-sign.s3.UploadPart", change_query, "a way of their own"),
         ("before-sign.s3.UploadPart", change_path, "in different ways"),
@@ -446,3 +446,11 @@ def test_a_configuration_that_only_boto3_can_follow_is_told(config, reason):
 
 def test_the_default_configuration_of_this_library_is_suited():
     assert unsuited(S3Options(KEYS).client) is None
+
+
+def test_that_the_requester_pays_is_carried_along():
+    client = client_of(endpoint=LOCAL)
+    assert learn(client, "bucket").headers == ()
+    client.meta.events.register("provide-client-params.s3", ask_for_payment)
+
+    assert learn(client, "bucket").headers == (("x-amz-request-payer", "requester"),)
