@@ -30,6 +30,8 @@ _BUILT_IN = {
     "file": "file_dataset.adapters.local:LocalStore",
     "memory": "file_dataset.adapters.memory:shared",
     "s3": "file_dataset.adapters.s3:S3Store",
+    "tar": "file_dataset.adapters.archive:ArchiveStore",
+    "zip": "file_dataset.adapters.archive:ArchiveStore",
 }
 
 

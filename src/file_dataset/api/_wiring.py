@@ -26,7 +26,7 @@ from file_dataset.domain.files import local_errors
 from file_dataset.domain.ports import Observer
 from file_dataset.domain.programs import Command, Program
 from file_dataset.domain.store import Store
-from file_dataset.domain.url import Url
+from file_dataset.domain.url import ARCHIVES, Url
 
 if TYPE_CHECKING:
     from file_dataset.api.options import Options
@@ -79,7 +79,8 @@ def store_for(options: Options | None) -> Store:
     s3 = _default_s3(_aws_environment()) if options is None else options.s3
     stores = {**_mounted, **({} if options is None else options.stores)}
     mounts = {Url.parse(text): _retrying(_served_by(store)) for text, store in stores.items()}
-    return Routed(mounts, functools.partial(_create, registry, s3))
+    plain = Routed(mounts, functools.partial(_create, registry, s3))
+    return Routed(mounts, functools.partial(_create_before, registry, plain))
 
 
 def _served_by(store: Store | Options) -> Store:
@@ -95,6 +96,19 @@ def _s3_store(options: S3Options) -> Store:
 def _create(registry: Registry, s3: S3Options, scheme: str) -> Store:
     """The store of a scheme that is mounted nowhere."""
     return _retrying(registry.create(scheme, built_in={"s3": functools.partial(_s3_store, s3)}))
+
+
+def _create_before(registry: Registry, plain: Routed, scheme: str) -> Store:
+    """The store of a scheme in front of the others: archives are read where these have them."""
+    if scheme not in ARCHIVES:
+        return plain.store_of(scheme)
+    return registry.create(scheme, built_in=_of_archives(plain))
+
+
+def _of_archives(store: Store) -> dict[str, Callable[[], Store]]:
+    from file_dataset.adapters.archive import ArchiveStore
+
+    return dict.fromkeys(ARCHIVES, functools.partial(ArchiveStore, store))
 
 
 def _retrying(store: Store) -> Store:
@@ -122,7 +136,7 @@ def store_of(scheme: str) -> Store:
     Raises:
         FileDatasetError: If it cannot be had.
     """
-    return registry.create(scheme)
+    return registry.create(scheme, built_in=_of_archives(store_for(None)))
 
 
 def note(store: Store) -> str:
@@ -148,6 +162,8 @@ def scheme_check(store: Store) -> Callable[[Url, str], None]:
 def _check_scheme(known: Collection[str], url: Url, where: str) -> None:
     if url.scheme not in known:
         raise UnsupportedSchemeError(url.scheme, known=sorted(known), where=where)
+    if url.is_member:
+        _check_scheme(known, url.archive, where)
 
 
 def temp_scratch(directory: str | os.PathLike[str] | None) -> TempScratch:

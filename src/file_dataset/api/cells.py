@@ -102,7 +102,7 @@ def sound_cells(
                 except InvalidUrlError as error:
                     faults.append(f"row {row_id!r}, file {name!r}: {error}")
                     continue
-                scheme = "" if cell is None else cell.scheme
+                scheme = "" if cell is None else cell.schemes
             if scheme not in schemes and (url := url_of(cell)) is not None:
                 check(url, f"row {row_id!r}, file {name!r}")
                 schemes.add(scheme)

@@ -70,6 +70,18 @@ def _file_name_fault(name: str) -> str:
     return next(filter(None, faults), "")
 
 
+def member_name_fault(name: str) -> str:
+    """What keeps a text from naming a member of an archive; empty if nothing does.
+
+    >>> member_name_fault("7/image.mha"), member_name_fault("../image.mha")
+    ('', "is '..', which leads elsewhere")
+    """
+    # A URL has the archive after the first "::".
+    if "::" in name or name.endswith(":"):
+        return "contains '::' or ends in a colon, which a URL cannot say of a member"
+    return file_name_fault(name)
+
+
 def clashing_names(names: Iterable[str]) -> list[str]:
     """The names that would have to be a file and a directory at once, as ``a`` beside ``a/b``."""
     return _clashing_names(frozenset(names))

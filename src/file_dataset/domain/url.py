@@ -11,6 +11,10 @@ from urllib.parse import unquote
 import attrs
 
 from file_dataset.domain.errors import InvalidUrlError
+from file_dataset.domain.names import member_name_fault
+
+ARCHIVES = ("tar", "zip")
+"""The schemes of members of archives; which archive follows the member's name, after ``::``."""
 
 _is_scheme = functools.lru_cache(re.compile(r"[a-z][a-z0-9+.-]*").fullmatch)
 _scheme = re.compile(r"([a-z][a-z0-9+.-]*)://").match
@@ -35,12 +39,14 @@ class Url:
     """The name of an object or a prefix: scheme, authority and key, each verbatim.
 
     Nothing in a key is decoded or collapsed, so ``#``, ``?``, ``%`` and ``//`` mean themselves.
-    A local file has the scheme ``file``, no authority, and an absolute path as its key.
+    A local file has the scheme ``file``, no authority, and an absolute path as its key. A member of
+    an archive has the scheme ``tar`` or ``zip``, the archive's URL as its authority, and its name
+    as its key; it is spelled as fsspec chains URLs.
 
     Args:
         scheme: Which store serves it, in lower case, such as ``s3``.
-        authority: The bucket, container or host.
-        key: Everything after the authority's slash; a local file's absolute path.
+        authority: The bucket, container or host; of a member, the archive.
+        key: Everything after the authority's slash; a local file's absolute path; a member's name.
 
     Raises:
         InvalidUrlError: If the parts do not make a URL that reads back as itself.
@@ -50,6 +56,9 @@ class Url:
     ('bucket', 'cases/7/image.mha', 'image.mha')
     >>> str(Url.parse("s3://bucket/out/").joined("7", "mask.mha"))
     's3://bucket/out/7/mask.mha'
+    >>> member = Url.parse("tar://7.image.mha::s3://bucket/shard-000001.tar")
+    >>> member.key, str(member.archive)
+    ('7.image.mha', 's3://bucket/shard-000001.tar')
     """
 
     scheme: str
@@ -61,6 +70,9 @@ class Url:
         scheme, authority, key = self.scheme, self.authority, self.key
         if not _is_scheme(scheme):
             raise InvalidUrlError(f"{scheme!r} is no URL scheme")
+        if scheme in ARCHIVES:
+            _check_member(scheme, authority, key)
+            return
         is_local = scheme == "file"
         _check_spelling(authority, local=is_local)
         _check_spelling(key, local=is_local)
@@ -95,6 +107,8 @@ class Url:
                 )
             return cls.local(spelled)
         scheme = scheme.lower()
+        if scheme in ARCHIVES:
+            return cls._member(scheme, rest)
         authority, _, key = rest.partition("/")
         if scheme != "file":
             return cls(scheme, authority, key)
@@ -106,6 +120,35 @@ class Url:
     def local(cls, path: str | os.PathLike[str]) -> Url:
         """The URL of a local path, made absolute."""
         return cls("file", "", _absolute(os.fspath(path)))
+
+    @classmethod
+    def _member(cls, scheme: str, rest: str) -> Url:
+        name, chain, archive = rest.partition("::")
+        if not rest:
+            return cls(scheme, "", "")
+        if not chain or not archive:
+            raise InvalidUrlError(
+                f"'{scheme}://{name}' names no archive; a member is spelled as "
+                f"'{scheme}://image.mha::s3://bucket/shard-000001.{scheme}'"
+            )
+        return cls(scheme, str(cls.parse(archive)), name)
+
+    @property
+    def is_member(self) -> bool:
+        """Whether this names a member of an archive, or a prefix of members."""
+        return self.scheme in ARCHIVES and bool(self.authority)
+
+    @property
+    def archive(self) -> Url:
+        """The archive that a member is in. Raises InvalidUrlError for what is no member."""
+        if not self.is_member:
+            raise InvalidUrlError(f"{self.redacted} is no member of an archive")
+        return _archive(self.authority)
+
+    @property
+    def schemes(self) -> str:
+        """Its scheme; of a member of an archive, that and the archive's, as ``tar::s3``."""
+        return f"{self.scheme}::{self.archive.scheme}" if self.is_member else self.scheme
 
     @property
     def is_local(self) -> bool:
@@ -158,6 +201,8 @@ class Url:
     @property
     def redacted(self) -> str:
         """The text with what may be secret left out: passwords, and the query of a web URL."""
+        if self.is_member:
+            return self._spell(self.archive.redacted, self.key)
         userinfo, at, host = self.authority.rpartition("@")
         authority = f"***@{host}" if at and userinfo else self.authority
         key, query, _ = self.key.partition("?") if self.scheme in _HTTP else (self.key, "", "")
@@ -166,6 +211,8 @@ class Url:
     def _spell(self, authority: str, key: str) -> str:
         if self.is_local:
             return key
+        if self.scheme in ARCHIVES:
+            return f"{self.scheme}://{key}::{authority}" if authority else f"{self.scheme}://"
         return f"{self.scheme}://{authority}/{key}" if key else f"{self.scheme}://{authority}"
 
     def __str__(self) -> str:
@@ -176,19 +223,62 @@ class Url:
 
 
 def scheme_of(text: str) -> str:
-    """The scheme of a text that Url.parse() takes as it is; empty if that has to look at it.
+    """The schemes of a text that Url.parse() takes as it is; empty if that has to look at it.
 
     Many texts are looked at long before they are needed, and as texts they take less memory.
 
     >>> scheme_of("s3://bucket/cases/7/image.mha"), scheme_of("/data/image.mha"), scheme_of("a//b")
     ('s3', 'file', '')
+    >>> scheme_of("tar://7.image.mha::s3://bucket/shard-000001.tar")
+    'tar::s3'
     """
     if not text.isascii() or "\0" in text:
         return ""
     if text.startswith("/"):
         return "file" if _is_plainly_plain(text) else ""
     found = _scheme(text)
-    return "" if found is None or found[1] == "file" else found[1]
+    if found is None or found[1] == "file":
+        return ""
+    return _schemes_of_member(text, found[1]) if found[1] in ARCHIVES else found[1]
+
+
+def _schemes_of_member(text: str, scheme: str) -> str:
+    name, _, archive = text[len(scheme) + 3 :].partition("::")
+    try:
+        is_plain = str(_archive(archive)) == archive and not _member_fault(name)
+    except InvalidUrlError:
+        return ""
+    return f"{scheme}::{_archive(archive).scheme}" if is_plain else ""
+
+
+@functools.lru_cache(maxsize=4096)  # a table asks for the same archives of many members
+def _archive(text: str) -> Url:
+    """The archive of a text. Raises InvalidUrlError if it can be none."""
+    archive = Url.parse(text)
+    if archive.scheme in ARCHIVES:
+        raise InvalidUrlError(
+            f"{archive.redacted} is a member of an archive; archives in archives are not read"
+        )
+    if not archive.name:
+        raise InvalidUrlError(f"{archive.redacted!r} names no archive: its key ends in a slash")
+    return archive
+
+
+def _member_fault(name: str) -> str:
+    """What keeps a text from naming a member, a prefix of members, or all of them."""
+    return member_name_fault(name.removesuffix("/")) if name else ""
+
+
+def _check_member(scheme: str, archive: str, name: str) -> None:
+    if not archive and not name:
+        return  # the scheme alone, as a mount has it
+    if str(_archive(archive)) != archive:
+        raise InvalidUrlError(f"{archive!r} is not the plain spelling of an archive's URL")
+    if fault := _member_fault(name):
+        raise InvalidUrlError(
+            f"{name!r} cannot be a member of the {scheme} archive "
+            f"{_archive(archive).redacted}: it {fault}"
+        )
 
 
 def _is_plainly_plain(path: str) -> bool:

@@ -78,7 +78,8 @@ def _child(kit: Kit, objects: Mapping[Url, bytes]) -> str:
             return shown(wrong)
     if kit.lists:
         with contextlib.suppress(UnsupportedError):
-            seen = {item.url for item in kit.store.list(parent(next(iter(objects))))}
+            top = parent(next(iter(objects))) if kit.writable else kit.root
+            seen = {item.url for item in kit.store.list(top)}
             if not seen.issuperset(objects):
                 return f"it lists {shown(seen)}"
     if kit.writable:

@@ -59,7 +59,7 @@ def test_what_is_registered_is_what_is_made(stores):
     known = Registry(installed=list)
     for scheme, store in stores.items():
         known.register(scheme, store, replace=True)
-    assert known.schemes() == sorted({"file", "memory", "s3", *stores})
+    assert known.schemes() == sorted({"file", "memory", "s3", "tar", "zip", *stores})
     for scheme, store in stores.items():
         assert type(known.create(scheme)) is store
         assert known.create(scheme) is not known.create(scheme)
@@ -80,7 +80,7 @@ def test_the_built_in_ones_are_there():
     known = Registry(installed=list)
     assert isinstance(known.create("file"), LocalStore)
     assert known.create("memory") is known.create("memory") is memory.shared()
-    assert known.schemes() == ["file", "memory", "s3"]
+    assert known.schemes() == ["file", "memory", "s3", "tar", "zip"]
 
 
 def test_the_memory_of_a_process_refuses_in_its_forked_child():
@@ -99,7 +99,7 @@ def test_the_memory_of_a_process_refuses_in_its_forked_child():
 
 def test_knowing_a_scheme_imports_nothing(tmp_path):
     known, _ = installed(tmp_path, attic={"attic": "no_such_module:Store"})
-    assert known.schemes() == ["attic", "file", "memory", "s3"]
+    assert known.schemes() == ["attic", "file", "memory", "s3", "tar", "zip"]
     assert "no_such_module" not in sys.modules
 
 
@@ -135,7 +135,7 @@ def test_two_distributions_that_claim_one_scheme_are_named(tmp_path):
     assert isinstance(known.create("attic"), Other)
 
 
-@pytest.mark.parametrize("scheme", ["file", "memory", "s3"])
+@pytest.mark.parametrize("scheme", ["file", "memory", "s3", "tar", "zip"])
 def test_built_in_schemes_are_taken_over_only_by_saying_so(tmp_path, scheme):
     known, _ = installed(tmp_path, thief={scheme: LOCAL})
     with pytest.raises(StoreError) as caught:

@@ -10,6 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from file_dataset.domain.errors import InvalidUrlError
+from file_dataset.domain.names import member_name_fault
 from file_dataset.domain.url import Url, scheme_of
 from file_dataset.testing import file_names
 
@@ -249,3 +250,83 @@ def test_an_absolute_path_needs_no_working_directory(tmp_path):
 def test_only_a_local_url_has_a_path():
     with pytest.raises(InvalidUrlError, match="no local path"):
         Url.parse("http://user:secret@host/a?secret").path  # noqa: B018 - it raises
+
+
+members = st.builds(
+    lambda scheme, archive, name: Url(scheme, str(archive), name),
+    st.sampled_from(["tar", "zip"]),
+    urls.filter(lambda url: url.name),
+    st.just("") | file_names().filter(lambda name: not member_name_fault(name)),
+)
+
+
+@given(members)
+def test_a_member_is_written_out_as_fsspec_chains_urls_and_reads_back(url):
+    assert str(url) == f"{url.scheme}://{url.key}::{url.archive}"
+    assert Url.parse(str(url)) == url
+    assert str(url.archive) == url.authority
+    assert url.schemes == f"{url.scheme}::{url.archive.scheme}"
+    assert scheme_of(str(url)) in ("", url.schemes)
+
+
+@given(members, file_names().filter(lambda name: not member_name_fault(name)))
+def test_members_are_joined_and_contained_as_files_in_directories_are(url, name):
+    joined = url.joined(name)
+    assert joined.archive == url.archive
+    assert url.contains(joined)
+    assert joined.parent.stem + joined.name == joined.key
+
+
+@pytest.mark.parametrize(
+    ("text", "archive", "name"),
+    [
+        ("tar://a::s3://b/k.tar", "s3://b/k.tar", "a"),
+        ("TAR://a/b.c::S3://b/k", "s3://b/k", "a/b.c"),
+        ("zip://::/x/y.zip", "/x/y.zip", ""),
+        ("zip://d/::file:///x%20y/z", "/x y/z", "d/"),
+        ("tar://a::s3://b/k::c", "s3://b/k::c", "a"),
+        ("tar://a:b::memory:///k", "memory:///k", "a:b"),
+    ],
+)
+def test_a_member_and_its_archive_are_told_apart(text, archive, name):
+    url = Url.parse(text)
+    assert (str(url.archive), url.key, url.is_member, url.is_local) == (archive, name, True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("tar://a", "names no archive"),
+        ("tar://a::", "names no archive"),
+        ("tar://a::s3://b", "names no archive"),
+        ("tar://a::s3://b/k/", "names no archive"),
+        ("tar://../a::s3://b/k", "leads elsewhere"),
+        ("tar://a/../../b::s3://b/k", "leads elsewhere"),
+        ("tar:///etc/passwd::s3://b/k", "absolute"),
+        ("tar://a//b::s3://b/k", "empty"),
+        ("tar://a\\b::s3://b/k", "backslash"),
+        ("tar://a\n::s3://b/k", "control character"),
+        ("tar://a::tar://b::s3://b/k", "archives in archives"),
+        ("tar://a::s3:/b/k", "slash missing"),
+    ],
+)
+def test_what_names_no_member_is_refused(text, why):
+    with pytest.raises(InvalidUrlError, match=why):
+        Url.parse(text)
+
+
+def test_a_member_is_not_built_of_what_would_read_back_as_another():
+    for name in ("a::b", "a:", "::"):
+        with pytest.raises(InvalidUrlError, match="colon"):
+            Url("tar", "s3://b/k", name)
+    for archive in ("relative.tar", "/x//y", "FILE:///x"):
+        with pytest.raises(InvalidUrlError, match="plain spelling"):
+            Url("tar", archive, "a")
+    with pytest.raises(InvalidUrlError, match="no member"):
+        _ = Url.parse("s3://b/k").archive
+
+
+def test_secrets_of_an_archive_are_redacted():
+    url = Url.parse("zip://a::https://user:secret@host/x.zip?sig=secret")
+    assert "secret" not in repr(url)
+    assert "a::https://***@host/x.zip" in url.redacted

@@ -160,6 +160,14 @@ class Routed(Store):
             for store in self._stores():
                 stack.callback(store.close)
 
+    def store_of(self, scheme: str) -> Store:
+        """The store of a scheme, apart from what is mounted.
+
+        Raises:
+            FileDatasetError: If it cannot be had.
+        """
+        return self._made().store(scheme)
+
     def _stores(self) -> Sequence[Store]:
         return [*self.mounts.values(), *self._made().stores.values()]
 
@@ -167,7 +175,7 @@ class Routed(Store):
         for mount in self._mounted.get(url.scheme, ()):
             if mount.serves(url):
                 return mount.store
-        return self._made().store(url.scheme)
+        return self.store_of(url.scheme)
 
     def _way(self, request: Request[object]) -> tuple[_Way, Request[object]]:
         """How a request is carried out, and the request to carry out in its place."""
