@@ -34,6 +34,7 @@ if typing.TYPE_CHECKING:
         stat,
     )
     from file_dataset.api.options import Options
+    from file_dataset.api.packing import pack, unpack
     from file_dataset.api.pipeline import Pipeline
     from file_dataset.api.reader import reader
     from file_dataset.api.recovery import Recovered, Verification, recover, verify
@@ -124,11 +125,13 @@ __all__ = [
     "list_keys",
     "mount",
     "open_writer",
+    "pack",
     "put",
     "reader",
     "recover",
     "register_store",
     "stat",
+    "unpack",
     "verify",
     "write_files",
 ]
@@ -146,6 +149,7 @@ _NAMES = {
         "open_writer put stat"
     ),
     "file_dataset.api.options": "Options",
+    "file_dataset.api.packing": "pack unpack",
     "file_dataset.api.pipeline": "Pipeline",
     "file_dataset.api.reader": "reader",
     "file_dataset.api.recovery": "Recovered Verification recover verify",
@@ -153,10 +157,10 @@ _NAMES = {
     "file_dataset.api.writer": "write_files",
     "file_dataset.domain.errors": (
         "AllRowsFailedError AlreadyExistsError CommandError FileDatasetError IntegrityError "
-        "InvalidDatasetError InvalidUrlError MissingDependencyError NoSpaceError "
-        "NotFoundError PermissionDeniedError PreconditionFailedError "
-        "RangeNotSatisfiableError RunStoppedError StoreError ThrottledError TransientError "
-        "UnauthenticatedError UnsupportedError UnsupportedSchemeError"
+        "InvalidDatasetError InvalidUrlError MissingDependencyError NoSpaceError NotFoundError "
+        "PermissionDeniedError PreconditionFailedError RangeNotSatisfiableError RunStoppedError "
+        "StoreError ThrottledError TransientError UnauthenticatedError UnsupportedError "
+        "UnsupportedSchemeError"
     ),
     "file_dataset.domain.objects": "ObjectInfo",
     "file_dataset.domain.per_object": "PerObjectStore",

@@ -68,11 +68,13 @@ PUBLIC = [
     "list_keys",
     "mount",
     "open_writer",
+    "pack",
     "put",
     "reader",
     "recover",
     "register_store",
     "stat",
+    "unpack",
     "verify",
     "write_files",
 ]

@@ -81,7 +81,7 @@ def get_many_while(
 ) -> list[bytes]:
     """As get_many(), given up between two objects by a NotWantedError once nobody wants them."""
     store = _wiring.store_for(options)
-    places = [served(url, store, f"url {n}") for n, url in enumerate(urls)]
+    places = _all_served(urls, store)
     found = contents_of(store, places, wanted=wanted)
     errors = {n: each for n, each in enumerate(found) if isinstance(each, FileDatasetError)}
     if errors:
@@ -205,6 +205,14 @@ def served(url: Place, store: Store, where: str = "url") -> Url:
     served = url if isinstance(url, Url) else Url.parse(url)
     _wiring.scheme_check(store)(served, where)
     return served
+
+
+def _all_served(urls: Iterable[Place], store: Store) -> list[Url]:
+    places = [url if isinstance(url, Url) else Url.parse(url) for url in urls]
+    check = _wiring.scheme_check(store)
+    for number, place in enumerate(places):
+        check(place, f"url {number}")
+    return places
 
 
 def _ends_in_a_slash(place: Place) -> bool:

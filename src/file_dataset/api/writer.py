@@ -104,7 +104,7 @@ def write_files(
         return _write_row(row, id, committing)
     if id is not None:
         raise ValueError("'id' goes with a single 'row'; a table has a column of ids")
-    return _write_table(dataframe if row is None else row, committing)
+    return written_table(dataframe if row is None else row, committing, [])
 
 
 def destination(into_path: str | os.PathLike[str], store: Store) -> Url:
@@ -117,6 +117,11 @@ def destination(into_path: str | os.PathLike[str], store: Store) -> Url:
         raise InvalidDatasetError(f"into_path must be a URL or a path, not {into_path!r}")
     into = into_path if isinstance(into_path, Url) else Url.parse(into_path)
     _wiring.scheme_check(store)(into, "into_path")
+    if into.is_member:
+        raise InvalidDatasetError(
+            f"into_path {into.redacted!r} is in an archive, and archives are never added to; "
+            f"pack() makes new ones"
+        )
     return into
 
 
@@ -132,10 +137,11 @@ def _write_row(
     return {name: local_or_url(url) for name, url in result.values.items()}
 
 
-def _write_table(frame: object, committing: Committing) -> Any:
+def written_table(frame: object, committing: Committing, failures: list[RowFailure]) -> Any:
+    """The rows of a table that were published; what kept others from it is added to the list."""
     table = RowTable.parse(frame, check=_wiring.scheme_check(committing.destination.store))
     report = Report(table, table.columns)
-    for done in surviving(_writing(committing).run(table.rows), []):
+    for done in surviving(_writing(committing).run(table.rows), failures):
         report.take(done)
     return report.published_table()
 

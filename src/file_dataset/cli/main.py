@@ -16,6 +16,7 @@ from file_dataset import FileDatasetError
 from file_dataset.cli.committed import recover, verify
 from file_dataset.cli.demo import demo
 from file_dataset.cli.files import get, ls, put, sizes
+from file_dataset.cli.packing import pack, unpack
 from file_dataset.cli.run import retry, run
 from file_dataset.cli.signals import Interrupted, catch_signals
 from file_dataset.cli.stores import stores
@@ -33,7 +34,7 @@ def command(context: click.Context, *, verbose: bool) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, stream=sys.stderr)
 
 
-for _subcommand in (demo, run, retry, get, put, ls, sizes, verify, recover, stores):
+for _subcommand in (demo, run, retry, get, put, ls, sizes, verify, recover, pack, unpack, stores):
     command.add_command(_subcommand)
 
 

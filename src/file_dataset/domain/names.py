@@ -14,7 +14,9 @@ _LONGEST = 255
 _SHORT = 10**18
 
 # Most names are such, and are not looked at letter by letter.
-_is_ordinary = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,200}").fullmatch
+_ORDINARY = r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,200}"
+_is_ordinary = re.compile(_ORDINARY).fullmatch
+_is_ordinary_member = re.compile(f"{_ORDINARY}(?:/{_ORDINARY})*").fullmatch
 
 
 def segment_fault(segment: str) -> str:
@@ -76,6 +78,8 @@ def member_name_fault(name: str) -> str:
     >>> member_name_fault("7/image.mha"), member_name_fault("../image.mha")
     ('', "is '..', which leads elsewhere")
     """
+    if _is_ordinary_member(name):
+        return ""
     # A URL has the archive after the first "::".
     if "::" in name or name.endswith(":"):
         return "contains '::' or ends in a colon, which a URL cannot say of a member"

@@ -131,7 +131,9 @@ class Url:
                 f"'{scheme}://{name}' names no archive; a member is spelled as "
                 f"'{scheme}://image.mha::s3://bucket/shard-000001.{scheme}'"
             )
-        return cls(scheme, str(cls.parse(archive)), name)
+        # What is no absolute name of an archive means another one in another directory.
+        is_plain = archive.isascii() and _is_plain_archive(archive)
+        return cls(scheme, archive if is_plain else str(cls.parse(archive)), name)
 
     @property
     def is_member(self) -> bool:
@@ -244,11 +246,9 @@ def scheme_of(text: str) -> str:
 
 def _schemes_of_member(text: str, scheme: str) -> str:
     name, _, archive = text[len(scheme) + 3 :].partition("::")
-    try:
-        is_plain = str(_archive(archive)) == archive and not _member_fault(name)
-    except InvalidUrlError:
+    if not _is_plain_archive(archive) or _member_fault(name):
         return ""
-    return f"{scheme}::{_archive(archive).scheme}" if is_plain else ""
+    return f"{scheme}::{_archive(archive).scheme}"
 
 
 @functools.lru_cache(maxsize=4096)  # a table asks for the same archives of many members
@@ -264,6 +264,15 @@ def _archive(text: str) -> Url:
     return archive
 
 
+@functools.lru_cache(maxsize=4096)
+def _is_plain_archive(text: str) -> bool:
+    """Whether a text spells an archive as its URL is written out."""
+    try:
+        return str(_archive(text)) == text
+    except InvalidUrlError:
+        return False
+
+
 def _member_fault(name: str) -> str:
     """What keeps a text from naming a member, a prefix of members, or all of them."""
     return member_name_fault(name.removesuffix("/")) if name else ""
@@ -272,8 +281,9 @@ def _member_fault(name: str) -> str:
 def _check_member(scheme: str, archive: str, name: str) -> None:
     if not archive and not name:
         return  # the scheme alone, as a mount has it
-    if str(_archive(archive)) != archive:
-        raise InvalidUrlError(f"{archive!r} is not the plain spelling of an archive's URL")
+    if not _is_plain_archive(archive):
+        found = _archive(archive)  # or what is wrong with it
+        raise InvalidUrlError(f"{archive!r} is not the plain spelling of {found!r}")
     if fault := _member_fault(name):
         raise InvalidUrlError(
             f"{name!r} cannot be a member of the {scheme} archive "

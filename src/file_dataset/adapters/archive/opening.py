@@ -17,6 +17,7 @@ from file_dataset.domain.errors import (
     IntegrityError,
     NotFoundError,
     PermissionDeniedError,
+    RangeNotSatisfiableError,
     StoreError,
 )
 from file_dataset.domain.objects import ObjectInfo, Span
@@ -169,25 +170,29 @@ def _is_missing(index: Outcome[object]) -> bool:
 
 
 def _by_index(archive: Archive, info: ObjectInfo, outcome: Outcome[Any]) -> _Result:
-    """What an index says is in an archive; `Any` is its bytes."""
+    """What an index says is in an archive; `Any` is its bytes, which are none if it is empty."""
+    if isinstance(outcome, Failed) and isinstance(outcome.error, RangeNotSatisfiableError):
+        return _wrong_index(archive, "it is empty")
+    if isinstance(outcome, Failed):
+        return outcome.error
     try:
-        if isinstance(outcome, Failed):
-            raise outcome.error
         index = ShardIndex.from_json(outcome.value)
-        if index.archive_size != info.size:
-            raise IntegrityError(
-                f"it is of an archive of {index.archive_size} bytes, and this one has {info.size}"
-            )
     except IntegrityError as error:
-        at = index_of(archive.url)
-        return IntegrityError(
-            f"the index {at.redacted} is wrong: {error}; without it the archive's own headers are "
-            f"read",
-            url=at,
-        )
-    except StoreError as error:
-        return error
-    return Opened(archive.url, info, index.contents())
+        return _wrong_index(archive, str(error))
+    contents = index.contents()
+    if index.archive_size != info.size:
+        # Each member tells whether it is there all the same.
+        broken = f"its index is of {index.archive_size} bytes, and it has {info.size}"
+        contents = attrs.evolve(contents, broken=broken)
+    return Opened(archive.url, info, contents)
+
+
+def _wrong_index(archive: Archive, fault: str) -> IntegrityError:
+    at = index_of(archive.url)
+    return IntegrityError(
+        f"the index {at.redacted} is wrong: {fault}; without it the archive's headers are read",
+        url=at,
+    )
 
 
 def _report(opened: Opened) -> None:

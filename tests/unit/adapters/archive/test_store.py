@@ -19,7 +19,6 @@ from file_dataset.domain.errors import (
     InvalidUrlError,
     NotFoundError,
     RangeNotSatisfiableError,
-    StoreError,
     TransientError,
     UnsupportedError,
 )
@@ -277,17 +276,27 @@ def test_of_an_archive_that_is_cut_off_the_beginning_is_read(inner, store):
         next(listed)
 
 
-def test_an_index_is_not_believed_that_is_of_another_archive_or_none(inner, store):
+@pytest.mark.parametrize("wrong", [b"", b"{}", b"\xff\xff"])
+def test_an_index_that_is_none_is_told(inner, store, wrong):
     raw = tar_of({"a": b"1"})
-    put(inner, raw, index=indexed(tar_of({"a": b"1", "b": bytes(20_000)})))
+    put(inner, raw, index=wrong)
     with pytest.raises(IntegrityError, match=r"shard\.tar\.index\.json is wrong"):
         store.read(member("a"))
-    for wrong in (b"", b"{}", b"\xff\xff"):
-        put(inner, raw, index=wrong)
-        with pytest.raises(StoreError):
-            store.read(member("a"))
-    put(inner, raw, index=indexed(raw))
+    inner.store.delete(index_of(SHARD))
     assert store.read(member("a")) == b"1"
+
+
+def test_of_an_index_of_another_archive_what_is_where_it_says_is_read(inner, store):
+    now, before = (
+        {"a": b"1", "b": b"2" * 600, "d": b"4"},
+        {"a": b"1", "b": b"3", "c": bytes(50_000)},
+    )
+    put(inner, tar_of(now), index=indexed(tar_of({**before, "far": b"5"})))
+    found = values(store, [Read(member(name)) for name in ("a", "b", "c", "d", "far")])
+    assert found[0] == b"1"
+    assert [type(each) for each in found[1:]] == [IntegrityError] * 4
+    assert "its index is of" in str(found[3])
+    assert "cut off" in str(found[4])
 
 
 def test_an_index_that_points_elsewhere_in_its_archive_gives_no_other_member(inner, store):
@@ -336,7 +345,7 @@ def test_what_is_written_is_refused_and_says_what_makes_archives(store):
     assert isinstance(outcome, Failed)
     with pytest.raises(InvalidUrlError, match="names no archive"):
         list(store.list(Url("tar", "", "")))
-    with pytest.raises(InvalidUrlError, match="no member"):
+    with pytest.raises(InvalidUrlError, match="in no archive"):
         store.read(SHARD)
 
 
