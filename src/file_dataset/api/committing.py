@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
+from file_dataset.api import _wiring
 from file_dataset.api._arguments import one_of
 from file_dataset.domain.atomic import AtomicPublishing
 from file_dataset.domain.commit import IfExists, fresh_name
@@ -15,10 +16,15 @@ from file_dataset.domain.objects import CREATE, OVERWRITE
 from file_dataset.domain.pipeline import Publisher
 from file_dataset.domain.publishing import Publishing
 from file_dataset.domain.resuming import Resuming
+from file_dataset.domain.row_archives import RowArchives
 from file_dataset.domain.store import Store
 from file_dataset.domain.url import Url
 
 CommitMode: TypeAlias = Literal["atomic", "plain"]
+ArchiveKind: TypeAlias = Literal["tar"]
+
+
+_RECORDS = 'the records that commit="atomic" keeps'
 
 
 @attrs.frozen
@@ -31,6 +37,7 @@ class Committing:
         if_exists: What becomes of a row that is there.
         version: What the user calls the version of the function.
         run: What the attempts of one run have in common; None for a name of its own for each.
+        archive: Of which kind the archive is that a row becomes; None for files.
     """
 
     destination: Destination
@@ -38,6 +45,7 @@ class Committing:
     if_exists: IfExists
     version: str | None = None
     run: str | None = None
+    archive: ArchiveKind | None = None
 
     @classmethod
     def of(
@@ -49,11 +57,12 @@ class Committing:
         if_exists: IfExists,
         version: str | None = None,
         exclusive: Exclusive = "warn",
+        archive: ArchiveKind | None = None,
     ) -> Committing:
         """What the arguments of these names say.
 
         Raises:
-            ValueError: For another value, and for what plain rows have no records for.
+            ValueError: For another value, and for what plain rows and archives have no records for.
             TypeError: For a version that is no text.
         """
         one_of("commit", commit, ("atomic", "plain"))
@@ -61,15 +70,17 @@ class Committing:
         one_of("exclusive", exclusive, ("warn", "require"))
         if version is not None and not isinstance(version, str):
             raise TypeError(f"version must be a text, not {version!r}")
-        if commit == "plain":
+        one_of("archive", archive, (None, "tar"))
+        if commit == "plain" or archive is not None:
+            needed = _RECORDS if archive is None else f"{_RECORDS} of files"
             asked = {
                 'if_exists="skip"': if_exists == "skip",
                 "version": version is not None,
                 'exclusive="require"': exclusive == "require",
             }
             for name in (name for name, is_asked in asked.items() if is_asked):
-                raise ValueError(f'{name} needs the records that commit="atomic" keeps')
-        return cls(Destination(store, into, exclusive), commit, if_exists, version)
+                raise ValueError(f"{name} needs {needed}")
+        return cls(Destination(store, into, exclusive), commit, if_exists, version, archive=archive)
 
     def of_one_run(self) -> Committing:
         """The same for copies that work on parts of the same data."""
@@ -83,6 +94,10 @@ class Committing:
     def publisher(self) -> Publisher:
         """What puts the rows of one run where they go."""
         where = self.destination
+        mode = CREATE if self.if_exists == "error" else OVERWRITE
+        if self.archive is not None:
+            scratch = _wiring.temp_scratch(None)
+            return RowArchives(where.store, where.into, scratch, mode)
         if self.commit == "atomic":
             run = self.run or fresh_name()
             return AtomicPublishing(
@@ -90,12 +105,11 @@ class Committing:
             )
         # Elsewhere it takes more requests to prepare a file than to write it.
         is_cheap = where.into.is_local
-        mode = CREATE if self.if_exists == "error" else OVERWRITE
         return Publishing(where.store, where.into, mode, prepares=is_cheap)
 
     def resuming(self) -> Resuming | None:
         """What tells which rows need not be run; None if all are."""
-        if self.commit == "plain" or self.if_exists == "replace":
+        if self.archive or self.commit == "plain" or self.if_exists == "replace":
             return None
         where = self.destination
         is_error = self.if_exists == "error"

@@ -17,7 +17,7 @@ from file_dataset.api._arguments import (
     one_of,
     time_limit,
 )
-from file_dataset.api.committing import CommitMode, Committing
+from file_dataset.api.committing import ArchiveKind, CommitMode, Committing
 from file_dataset.api.frames import RowTable
 from file_dataset.api.options import Options
 from file_dataset.api.report import Report
@@ -74,6 +74,9 @@ class Pipeline:
         exclusive: What is done where a store ignores the conditions on writes that the commit is
             made of, so that of two runs at the very same time both may win: ``"warn"`` and go on,
             or ``"require"`` them and fail the rows.
+        archive: ``"tar"`` publishes each row as one archive, ``{into_path}/{id}.tar``, a single
+            object; its members are called as the files are. It has no records, so that
+            ``if_exists`` can be ``"replace"`` or, after the function, ``"error"``.
         on_error: What becomes of a row that fails: ``"drop"`` leaves it out, ``"keep"`` leaves it
             in with null files and a column ``error``, ``"raise"`` stops the run with its error.
         if_all_fail: When a non-empty table loses every row: ``"raise"`` AllRowsFailedError, or
@@ -112,6 +115,7 @@ class Pipeline:
         if_exists: IfExists = "replace",
         version: str | None = None,
         exclusive: Exclusive = "warn",
+        archive: ArchiveKind | None = None,
         on_error: Literal["drop", "keep", "raise"] = "drop",
         if_all_fail: Literal["raise", "empty"] | None = None,
         max_failures: float | None = None,
@@ -130,6 +134,7 @@ class Pipeline:
             if_exists=if_exists,
             version=version,
             exclusive=exclusive,
+            archive=archive,
         )
         self._workers = at_least("workers", workers, 1)
         self._isolation = one_of("isolation", isolation, ("thread", "process"))

@@ -9,7 +9,7 @@ from typing import Any, overload
 
 from file_dataset.api import _wiring
 from file_dataset.api.cells import Source
-from file_dataset.api.committing import CommitMode, Committing
+from file_dataset.api.committing import ArchiveKind, CommitMode, Committing
 from file_dataset.api.frames import RowTable, parse_row
 from file_dataset.api.kinds import local_or_url
 from file_dataset.api.options import Options
@@ -32,6 +32,7 @@ def write_files(
     options: Options | None = None,
     commit: CommitMode = "plain",
     if_exists: IfExists = "replace",
+    archive: ArchiveKind | None = None,
 ) -> dict[str, Path | str | None]: ...
 @overload
 def write_files(
@@ -41,6 +42,7 @@ def write_files(
     options: Options | None = None,
     commit: CommitMode = "plain",
     if_exists: IfExists = "replace",
+    archive: ArchiveKind | None = None,
 ) -> list[dict[str, Any]]: ...
 @overload
 def write_files(
@@ -52,6 +54,7 @@ def write_files(
     options: Options | None = None,
     commit: CommitMode = "plain",
     if_exists: IfExists = "replace",
+    archive: ArchiveKind | None = None,
 ) -> Any: ...
 def write_files(
     row: object = None,
@@ -62,6 +65,7 @@ def write_files(
     options: Options | None = None,
     commit: CommitMode = "plain",
     if_exists: IfExists = "replace",
+    archive: ArchiveKind | None = None,
 ) -> Any:
     """Publish files as ``{into_path}/{id}/{filename}``, and say where they are then.
 
@@ -79,6 +83,8 @@ def write_files(
         if_exists: What becomes of files that are there: ``"replace"`` them, or fail the row
             (``"error"``). With ``commit="atomic"`` also ``"skip"``: rows that an earlier call has
             committed, from the same sources as they are now, are left as they are.
+        archive: ``"tar"`` writes each row as one archive, ``{into_path}/{id}.tar``, which is seen
+            whole or not at all; its members are called as the files are.
 
     Returns:
         For a row, filename to Path where the destination is local, to the URL's text elsewhere.
@@ -97,7 +103,7 @@ def write_files(
         raise ValueError("Must specify either 'row' or 'dataframe'")
     store = _wiring.store_for(options)
     into = destination(into_path, store)
-    committing = Committing.of(store, into, commit=commit, if_exists=if_exists)
+    committing = Committing.of(store, into, commit=commit, if_exists=if_exists, archive=archive)
     if isinstance(row, Mapping):
         if id is None:
             raise ValueError("Must specify 'id' when using 'row' argument")

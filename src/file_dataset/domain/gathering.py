@@ -50,7 +50,7 @@ class Gathered:
 
 @attrs.frozen
 class Gathering:
-    """Reads files, each by one request if it is small; larger ones come to the disk.
+    """Reads files, each by one request if it is small; larger ones come to the disk, if not there.
 
     Args:
         store: Where they are.
@@ -100,10 +100,13 @@ class Gathering:
             seen = peeked[name]
             if isinstance(seen, FileDatasetError):
                 causes.append(Cause.of(seen, file=name, url=url))
-            elif seen is None:
-                larger[name] = url
-            else:
+            elif seen is not None:
                 contents[name] = seen
+            elif url.is_local:
+                # A local file is read where it is.
+                contents[name] = Path(url.path)
+            else:
+                larger[name] = url
         if causes:
             return RowFailure(row.id, "read", tuple(causes))
         return self._with_larger(row, contents, larger) if larger else Gathered(row, contents)

@@ -281,3 +281,62 @@ def test_a_missing_archive_is_that_of_each_row(options, packed):
     assert read.failures[0].causes[0].error == "NotFoundError"
     with pytest.raises(NotFoundError, match="shard-000009"):
         file_dataset.get(missing["a.txt"][1], options=options)
+
+
+# Rows as one archive each.
+
+
+def test_rows_are_written_as_one_archive_each_and_read_again(options, put, held):
+    frame = pd.DataFrame(
+        {
+            "id": [7, 8],
+            "a.txt": [put("memory://in/7", b"seven"), put("memory://in/8", b"eight")],
+            "b.txt": [put("memory://in/b", b"more"), None],
+        }
+    )
+    written = write_files(
+        dataframe=frame, into_path="memory://bucket/out", archive="tar", options=options
+    )
+    assert [url for url in held() if "/out/" in url] == [
+        "memory://bucket/out/7.tar",
+        "memory://bucket/out/8.tar",
+    ]
+    assert written["b.txt"].tolist() == ["tar://b.txt::memory://bucket/out/7.tar", None]
+    found = reader(dataframe=written, options=options).into_blob_table()
+    assert found["a.txt"].to_pylist() == [b"seven", b"eight"]
+
+
+def test_a_single_row_is_written_as_an_archive(tmp_path):
+    written = write_files(
+        {"a.txt": io_file(tmp_path, b"1")}, into_path=tmp_path / "out", id=7, archive="tar"
+    )
+    assert written == {"a.txt": f"tar://a.txt::{tmp_path}/out/7.tar"}
+    with reader(row=written).into_temp_dir() as directory:
+        assert (directory / "a.txt").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_a_pipeline_publishes_rows_as_archives(isolation, tmp_path):
+    source = io_file(tmp_path, b"seven")
+    into = tmp_path / "out"
+    pipeline = Pipeline(upper, into_path=into, archive="tar", isolation=isolation)
+    (row,) = pickle.loads(pickle.dumps(pipeline))([{"id": 7, "a.txt": source}])
+    assert row["c.txt"] == f"tar://c.txt::{into}/7.tar"
+    assert file_dataset.get(row["c.txt"]) == b"SEVEN"
+    assert sorted(path.name for path in into.iterdir()) == ["7.tar"]
+    again = Pipeline(upper, into_path=into, archive="tar", if_exists="error")
+    result = again.run([{"id": 7, "a.txt": source}])
+    assert [failure["error"] for failure in result.failures] == ["AlreadyExistsError"]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"archive": "zip"}, "archive"),
+        ({"archive": "tar", "if_exists": "skip"}, "records"),
+        ({"archive": "tar", "version": "1"}, "records"),
+    ],
+)
+def test_what_an_archive_has_no_records_for_is_refused(said, why):
+    with pytest.raises(ValueError, match=why):
+        Pipeline(upper, into_path="memory://bucket/out", **said)
