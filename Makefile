@@ -90,12 +90,15 @@ define environment
 # No recipe: a Python that was upgraded away leaves a dangling link, and .pins is then made anew.
 $(1)/bin/python:
 
-$(1)/.pins: $(2) $(3) $(1)/bin/python
+$(1)/.pins: $(2) $(3) $(4) $(1)/bin/python
 	@$$(FIND_PYTHON); echo "Setting up $(1) with $$$$("$$$$python" -V); this is needed once."; \
 		"$$$$python" -m venv --clear $(1)
 	@$(1)/$(PIP_INSTALL) --require-hashes -r $$<
 	@$$(if $(3),$(1)/$(PIP_INSTALL) --require-hashes --no-deps \
 		--target $(1)/$(basename $(notdir $(3))) -r $(3))
+	@$$(if $(4),$(1)/$(PIP_INSTALL) --require-hashes --no-deps -r $(4) \
+		|| { echo "None of the builds in $(4) can be had here: its tests are left out." >&2; \
+		[ -z "$$$$CI" ]; })
 	@touch $$@
 
 $(1)/.installed: $(1)/.pins pyproject.toml
@@ -104,7 +107,7 @@ $(1)/.installed: $(1)/.pins pyproject.toml
 endef
 
 # The tests of the oldest pandas put .venv/pandas-2.2 first on the path.
-$(eval $(call environment,$(DEV),requirements/dev.txt,requirements/pandas-2.2.txt))
+$(eval $(call environment,$(DEV),requirements/dev.txt,requirements/pandas-2.2.txt,requirements/torch.txt))
 $(eval $(call environment,$(DEMO),requirements/demo.txt))
 $(eval $(call environment,$(BENCH),requirements/bench.txt,requirements/bench-s3fs.txt))
 
@@ -120,7 +123,8 @@ UPGRADE ?= --upgrade
 
 .PHONY: pins
 pins: $(UV) ## recompile requirements/*.txt; UPGRADE= keeps versions that still fit
-	@$(COMPILE) --all-extras pyproject.toml requirements/dev.in -o requirements/dev.txt
+	@$(COMPILE) --all-extras pyproject.toml requirements/dev.in -o requirements/dev.txt \
+		--overrides requirements/torch-elsewhere.txt --no-emit-package torch
 	@$(COMPILE) --extra examples pyproject.toml requirements/build.in \
 		-c requirements/dev.txt -o requirements/demo.txt
 	@$(COMPILE) --no-deps requirements/pandas-2.2.in -o requirements/pandas-2.2.txt

@@ -1,6 +1,7 @@
 """What holds for every test: no network but this machine's own, and none of its AWS settings."""
 
 import functools
+import importlib.util
 import ipaddress
 import os
 import socket
@@ -9,6 +10,10 @@ import sys
 import botocore.session
 import pytest
 from hypothesis import settings
+
+# Where there is none of the builds in requirements/torch.txt. CI has one.
+if importlib.util.find_spec("torch") is None and "CI" not in os.environ:
+    collect_ignore = ["unit/torch", "integration/test_torch.py", "integration/test_examples.py"]
 
 settings.register_profile(
     "default", max_examples=30, stateful_step_count=20, deadline=None, print_blob=True

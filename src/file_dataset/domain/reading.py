@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Generic, Self, TypeAlias, TypeVar
@@ -103,15 +103,16 @@ class Reading(Generic[T]):
             for index, each in zip(indexes, unread, strict=True)
         )
 
-    def each(self, indexes: Iterable[int]) -> Iterator[T]:
-        """The items of some positions one after the other, with others read meanwhile.
+    def each(self, indexes: Iterable[int]) -> Values[T]:
+        """The items of some positions one after the other, with others read meanwhile."""
+        return Values(self._each(indexes))
 
-        Raises:
-            FileDatasetError: If one cannot be read, when its turn has come.
-        """
+    def _each(self, indexes: Iterable[int]) -> Generator[Outcome[T], None, None]:
         with self.ahead(indexes) as ahead:
             for window in ahead.windows():
-                yield from taken(window.result())
+                found = window.result()
+                while found:
+                    yield found.popleft()
 
     def ahead(self, indexes: Iterable[int]) -> ReadAhead[T]:
         """What each() takes, for who waits in another way."""
@@ -172,6 +173,20 @@ class ReadAhead(Generic[T]):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class Values(Iterator[T]):
+    """The values of outcomes; what failed is raised when its turn has come, and others follow."""
+
+    def __init__(self, outcomes: Generator[Outcome[T], None, None]) -> None:
+        self._outcomes = outcomes
+
+    def __next__(self) -> T:
+        return value_of(next(self._outcomes))
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        self._outcomes.close()
 
 
 def taken(window: Window[T]) -> Iterator[T]:
