@@ -16,7 +16,12 @@ def _nothing() -> None:
     pass
 
 
-async def in_thread(function: Callable[[], T], *, give_up: Callable[[], object] = _nothing) -> T:
+async def in_thread(
+    function: Callable[[], T],
+    *,
+    give_up: Callable[[], object] = _nothing,
+    must_run: bool = False,
+) -> T:
     """What a function gives, which is called in a thread of the loop's.
 
     If this is cancelled, the function is either never called, or done before the cancellation
@@ -25,6 +30,7 @@ async def in_thread(function: Callable[[], T], *, give_up: Callable[[], object] 
     Args:
         function: Called without arguments.
         give_up: Called if this is cancelled while the function runs, to let it end early.
+        must_run: Whether the function is called in any case.
     """
     # Whoever takes it first decides: the thread, or who cancels.
     turn = threading.Lock()
@@ -36,7 +42,7 @@ async def in_thread(function: Callable[[], T], *, give_up: Callable[[], object] 
     try:
         return cast(T, await asyncio.shield(task))
     except asyncio.CancelledError:
-        if not turn.acquire(blocking=False):
+        if must_run or not turn.acquire(blocking=False):
             give_up()
             await _end(task)
         raise

@@ -154,7 +154,7 @@ class AsyncLoader(Generic[T_co]):
                 for each in found if size is None else windows(found, size):
                     yield each
         finally:
-            await in_thread(ahead.close)
+            await in_thread(ahead.close, must_run=True)
 
 
 @overload

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Callable
 
 from file_dataset.api import _wiring
 from file_dataset.api.objects import Place, served
 from file_dataset.api.options import Options
 from file_dataset.domain.objects import ObjectInfo
+from file_dataset.domain.reading import NotWantedError
 from file_dataset.domain.threads import closing
 from file_dataset.domain.url import Url
 
@@ -25,7 +27,18 @@ def list(  # noqa: A001 - the verb's name; only here does it stand before Python
     Raises:
         FileDatasetError: If it cannot be listed. Where nothing is, the list is empty.
     """
-    return [str(each) for each in _listed(url, recursive=recursive, options=options)]
+    return list_while(_always, url, recursive=recursive, options=options)
+
+
+def list_while(
+    wanted: Callable[[], bool],
+    url: Place,
+    *,
+    recursive: bool = True,
+    options: Options | None = None,
+) -> builtins.list[str]:
+    """As list(), given up between two objects by a NotWantedError once nobody wants them."""
+    return [str(each) for each in _listed(wanted, url, recursive=recursive, options=options)]
 
 
 def list_keys(
@@ -41,10 +54,33 @@ def list_keys(
     Raises:
         FileDatasetError: If it cannot be listed. Where nothing is, the list is empty.
     """
-    return [each.key for each in _listed(url, recursive=recursive, options=options)]
+    return list_keys_while(_always, url, recursive=recursive, options=options)
 
 
-def _listed(url: Place, *, recursive: bool, options: Options | None) -> builtins.list[Url]:
+def list_keys_while(
+    wanted: Callable[[], bool],
+    url: Place,
+    *,
+    recursive: bool = True,
+    options: Options | None = None,
+) -> builtins.list[str]:
+    """As list_keys(), given up between two objects by a NotWantedError once nobody wants them."""
+    return [each.key for each in _listed(wanted, url, recursive=recursive, options=options)]
+
+
+def _always() -> bool:
+    return True
+
+
+def _listed(
+    wanted: Callable[[], bool], url: Place, *, recursive: bool, options: Options | None
+) -> builtins.list[Url]:
     store = _wiring.store_for(options)
+    urls: builtins.list[Url] = []
     with closing(store.list(served(url, store), recursive=recursive)) as found:
-        return sorted(each.url for each in found if isinstance(each, ObjectInfo))
+        for each in found:
+            if not wanted():
+                raise NotWantedError
+            if isinstance(each, ObjectInfo):
+                urls.append(each.url)
+    return sorted(urls)
