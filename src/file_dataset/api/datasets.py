@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar, overload
 
@@ -16,7 +18,7 @@ from file_dataset.api.sources import Find, finding
 from file_dataset.domain.items import Unread
 from file_dataset.domain.order import shuffled
 from file_dataset.domain.plan import windows
-from file_dataset.domain.reading import Reading, taken, value_of
+from file_dataset.domain.reading import Reading, always, taken, value_of
 from file_dataset.domain.store import Store
 
 T = TypeVar("T")
@@ -73,7 +75,7 @@ class ObjectDataset(Sequence[T_co]):
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._items: Sequence[Unread[T_co]] = source.find()
+        self._items: Sequence[Unread[T_co]] = source.find(always)
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -143,7 +145,9 @@ class AsyncLoader(Generic[T_co]):
     async def __aiter__(self) -> AsyncGenerator[T_co, None]:
         source = self._source
         size = source.options.batch_size
-        items = await in_thread(source.find)
+        unwanted = threading.Event()
+        find = functools.partial(source.find, lambda: not unwanted.is_set())
+        items = await in_thread(find, give_up=unwanted.set)
         order = source.whole(source.order(len(items), self._epoch))
         ahead = source.reading(items, unit=size or 1).ahead(order)
         try:

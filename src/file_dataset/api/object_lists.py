@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
 
 from file_dataset.api import _wiring
 from file_dataset.api.objects import Place, served
 from file_dataset.api.options import Options
 from file_dataset.domain.objects import ObjectInfo
-from file_dataset.domain.reading import NotWantedError
+from file_dataset.domain.reading import NotWantedError, Wanted, always
 from file_dataset.domain.threads import closing
 from file_dataset.domain.url import Url
 
@@ -27,11 +26,11 @@ def list(  # noqa: A001 - the verb's name; only here does it stand before Python
     Raises:
         FileDatasetError: If it cannot be listed. Where nothing is, the list is empty.
     """
-    return list_while(_always, url, recursive=recursive, options=options)
+    return list_while(always, url, recursive=recursive, options=options)
 
 
 def list_while(
-    wanted: Callable[[], bool],
+    wanted: Wanted,
     url: Place,
     *,
     recursive: bool = True,
@@ -54,11 +53,11 @@ def list_keys(
     Raises:
         FileDatasetError: If it cannot be listed. Where nothing is, the list is empty.
     """
-    return list_keys_while(_always, url, recursive=recursive, options=options)
+    return list_keys_while(always, url, recursive=recursive, options=options)
 
 
 def list_keys_while(
-    wanted: Callable[[], bool],
+    wanted: Wanted,
     url: Place,
     *,
     recursive: bool = True,
@@ -68,12 +67,8 @@ def list_keys_while(
     return [each.key for each in _listed(wanted, url, recursive=recursive, options=options)]
 
 
-def _always() -> bool:
-    return True
-
-
 def _listed(
-    wanted: Callable[[], bool], url: Place, *, recursive: bool, options: Options | None
+    wanted: Wanted, url: Place, *, recursive: bool, options: Options | None
 ) -> builtins.list[Url]:
     store = _wiring.store_for(options)
     urls: builtins.list[Url] = []

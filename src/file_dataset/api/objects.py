@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,7 +12,7 @@ from file_dataset.api.object_writer import ObjectWriter
 from file_dataset.api.options import Options
 from file_dataset.domain.errors import FileDatasetError, InvalidUrlError
 from file_dataset.domain.objects import ObjectInfo, Span
-from file_dataset.domain.reading import contents_of
+from file_dataset.domain.reading import Wanted, always, contents_of
 from file_dataset.domain.requests import Data
 from file_dataset.domain.store import Store
 from file_dataset.domain.url import Url
@@ -73,11 +73,11 @@ def get_many(urls: Iterable[Place], *, options: Options | None = None) -> list[b
     Raises:
         FileDatasetError: If any cannot be read; ``file_errors`` has each such URL.
     """
-    return get_many_while(lambda: True, urls, options=options)
+    return get_many_while(always, urls, options=options)
 
 
 def get_many_while(
-    wanted: Callable[[], bool], urls: Iterable[Place], *, options: Options | None = None
+    wanted: Wanted, urls: Iterable[Place], *, options: Options | None = None
 ) -> list[bytes]:
     """As get_many(), given up between two objects by a NotWantedError once nobody wants them."""
     store = _wiring.store_for(options)

@@ -24,13 +24,14 @@ from file_dataset.domain.errors import (
 from file_dataset.domain.globs import Glob
 from file_dataset.domain.items import Objects, Rows, Unread
 from file_dataset.domain.listing import Listing
+from file_dataset.domain.reading import NotWantedError, Wanted
 from file_dataset.domain.requests import Read
 from file_dataset.domain.store import Store
 from file_dataset.domain.threads import closing
 from file_dataset.domain.url import Url
 
 Items: TypeAlias = Sequence[Unread[Any]]
-Find: TypeAlias = Callable[[], Items]
+Find: TypeAlias = Callable[[Wanted], Items]
 
 _GLOBBING = re.compile(r"[*?\[]")
 
@@ -38,7 +39,8 @@ _GLOBBING = re.compile(r"[*?\[]")
 def finding(source: object, options: LoaderOptions, store: Store) -> Find:
     """What finds the items of a source, once all is looked at that needs no store.
 
-    The function raises NotFoundError if there is nothing where something should be.
+    The function is given what says between two objects whether to go on. It raises NotFoundError if
+    there is nothing where something should be.
 
     Args:
         source: A URL or path of an object, a directory, a prefix or a glob; several URLs or paths;
@@ -60,7 +62,7 @@ def finding(source: object, options: LoaderOptions, store: Store) -> Find:
     return functools.partial(_known, items)
 
 
-def _known(items: Items) -> Items:
+def _known(items: Items, wanted: Wanted) -> Items:  # noqa: ARG001 - nothing is to be done
     return items
 
 
@@ -76,16 +78,16 @@ def _place(source: Place, options: LoaderOptions, store: Store) -> Find:
     return functools.partial(_find, below, matching)
 
 
-def _find(below: Listing, matching: Listing | None) -> Items:
+def _find(below: Listing, matching: Listing | None, wanted: Wanted) -> Items:
     """The object itself, else what is below it, or what matches it where it is a glob."""
     url = below.prefix
     try:
         below.store.stat(url)
     except NotFoundError:
-        return _found(below if matching is None else matching)
+        return _found(below if matching is None else matching, wanted)
     except UnsupportedError:
         if url.is_local and Path(url.path).is_dir():
-            return _found(below)
+            return _found(below, wanted)
         raise
     return Objects([str(url)])
 
@@ -108,12 +110,16 @@ def _glob(source: Place, url: Url, options: LoaderOptions, store: Store) -> List
     return Listing(store, prefix, (Glob(pattern),), recursive=is_deep)
 
 
-def _found(listing: Listing) -> Objects:
+def _found(listing: Listing, wanted: Wanted) -> Objects:
+    texts: list[str] = []
     with closing(listing.find()) as found:
-        texts = sorted(str(each.url) for each in found)
+        for each in found:
+            if not wanted():
+                raise NotWantedError
+            texts.append(str(each.url))
     if not texts:
         raise _nothing(listing)
-    return Objects(texts)
+    return Objects(sorted(texts))
 
 
 def _nothing(listing: Listing) -> NotFoundError:

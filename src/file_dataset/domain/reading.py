@@ -25,6 +25,15 @@ T = TypeVar("T")
 Window: TypeAlias = deque[Outcome[T]]
 
 
+Wanted: TypeAlias = Callable[[], bool]
+"""Asked between two objects whether to go on."""
+
+
+def always() -> bool:
+    """What wants all of it."""
+    return True
+
+
 class NotWantedError(Exception):
     """Nobody waits any more for what is being read."""
 
@@ -33,7 +42,7 @@ def contents_of(
     store: Store,
     urls: Sequence[Url],
     *,
-    wanted: Callable[[], bool] = lambda: True,
+    wanted: Wanted = always,
     at_once: int | None = None,
 ) -> list[bytes | FileDatasetError]:
     """The contents of objects in the order of their URLs, or what came in the way of each.
@@ -86,9 +95,7 @@ class Reading(Generic[T]):
     threads: int = 0
     at_once: int | None = None
 
-    def some(
-        self, indexes: Sequence[int], *, wanted: Callable[[], bool] = lambda: True
-    ) -> Window[T]:
+    def some(self, indexes: Sequence[int], *, wanted: Wanted = always) -> Window[T]:
         """The items of some positions, or what came in their way, in this order.
 
         Raises:

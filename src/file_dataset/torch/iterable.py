@@ -14,7 +14,7 @@ from file_dataset.api.datasets import Source
 from file_dataset.api.options import Options
 from file_dataset.domain.errors import FileDatasetError
 from file_dataset.domain.order import share
-from file_dataset.domain.reading import Values
+from file_dataset.domain.reading import Values, always
 from file_dataset.torch.progress import Progress
 
 
@@ -53,7 +53,7 @@ class FileIterableDataset(IterableDataset[Any]):
         self._told_ranks = _ranks(rank, world_size)
         self._carried_ranks = (0, 1)
         self._source = Source.of(source, options, storage)
-        self._items = self._source.find()
+        self._items = self._source.find(always)
         self._transform = transform
         self._progress = Progress()
         self._pass: _Pass | None = None

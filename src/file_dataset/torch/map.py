@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from file_dataset.api.datasets import Source
 from file_dataset.api.options import Options
-from file_dataset.domain.reading import value_of
+from file_dataset.domain.reading import always, value_of
 
 _OF_READING = frozenset({"pattern", "recursive", "part_size", "max_concurrent"})
 
@@ -47,7 +47,7 @@ class FileMapDataset(Dataset[Any]):
                     f"the option {name!r} is not for a FileMapDataset, whose DataLoader says in "
                     f"which order and in which batches it is read"
                 )
-        self._items = made.find()
+        self._items = made.find(always)
         self._reading = made.reading(self._items)
         self._transform = transform
 

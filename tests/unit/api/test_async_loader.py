@@ -96,7 +96,7 @@ def test_no_more_items_are_under_way_than_prefetch_says(batch_size, prefetch, mo
 
 
 class Gate(MemoryStore):
-    """Reads of ``last`` wait until they are let through."""
+    """Reads of ``last``, and listings at each object, wait until they are let through."""
 
     def __init__(self):
         super().__init__()
@@ -109,6 +109,13 @@ class Gate(MemoryStore):
             assert self.open.wait(20)
         self.reads.append(url.key)
         return super()._read(url, span)
+
+    def list(self, prefix, /, *, recursive=True):
+        for each in super().list(prefix, recursive=recursive):
+            self.reached.set()
+            assert self.open.wait(20)
+            self.reads.append(each.url.key)
+            yield each
 
 
 @pytest.fixture
@@ -155,6 +162,23 @@ def test_who_is_cancelled_leaves_nothing_running(gate):
 
     asyncio.run(asyncio.wait_for(main(), 20))
     assert gate.reads == ["first", "last"]
+
+
+def test_who_is_cancelled_does_not_wait_for_a_whole_listing(gate):
+    async def main():
+        loader = create_async_loader("memory://in/", storage=Options(stores={"memory://": gate}))
+        waiting = asyncio.create_task(all_of(loader))
+        await asyncio.to_thread(gate.reached.wait, 20)
+        waiting.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        gate.open.set()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    assert gate.reads == ["first"]
 
 
 def test_who_leaves_the_loop_leaves_nothing_running():
