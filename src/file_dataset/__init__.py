@@ -16,6 +16,7 @@ if typing.TYPE_CHECKING:
         create_async_loader,
         create_dataset,
     )
+    from file_dataset.api.ingest import S3Ingester, ingest
     from file_dataset.api.listing import frame_from_layout, list_files
     from file_dataset.api.object_lists import list as list  # noqa: A004 - see __all__
     from file_dataset.api.object_lists import list_keys
@@ -57,6 +58,7 @@ if typing.TYPE_CHECKING:
         RunStoppedError,
         StoreError,
         ThrottledError,
+        TimestampToleranceError,
         TransientError,
         UnauthenticatedError,
         UnsupportedError,
@@ -99,10 +101,12 @@ __all__ = [
     "RowFailure",
     "RunResult",
     "RunStoppedError",
+    "S3Ingester",
     "StagedRow",
     "Store",
     "StoreError",
     "ThrottledError",
+    "TimestampToleranceError",
     "TransientError",
     "UnauthenticatedError",
     "UnsupportedError",
@@ -121,6 +125,7 @@ __all__ = [
     "get",
     "get_many",
     "get_range",
+    "ingest",
     "list_files",
     "list_keys",
     "mount",
@@ -141,6 +146,7 @@ _NAMES = {
     "file_dataset.api.command": "command",
     "file_dataset.api.dataset": "FileDataset",
     "file_dataset.api.datasets": "AsyncLoader ObjectDataset create_async_loader create_dataset",
+    "file_dataset.api.ingest": "S3Ingester ingest",
     "file_dataset.api.listing": "frame_from_layout list_files",
     "file_dataset.api.object_lists": "list list_keys",
     "file_dataset.api.object_writer": "ObjectWriter",
@@ -159,7 +165,8 @@ _NAMES = {
         "AllRowsFailedError AlreadyExistsError CommandError FileDatasetError IntegrityError "
         "InvalidDatasetError InvalidUrlError MissingDependencyError NoSpaceError NotFoundError "
         "PermissionDeniedError PreconditionFailedError RangeNotSatisfiableError RunStoppedError "
-        "StoreError ThrottledError TransientError UnauthenticatedError UnsupportedError "
+        "StoreError ThrottledError TimestampToleranceError TransientError UnauthenticatedError "
+        "UnsupportedError "
         "UnsupportedSchemeError"
     ),
     "file_dataset.domain.objects": "ObjectInfo",

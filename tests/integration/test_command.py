@@ -292,6 +292,8 @@ WRONG = [
     (["sizes"], "Missing argument"),
     (["ls", "foo://bucket"], "unsupported scheme"),
     (["ls", ".", "--pattern", "["], "not closed"),
+    (["ingest", "foo://bucket"], "unsupported scheme"),
+    (["ingest", "one.txt", "--into", "s3://bucket/x"], "into is a local directory"),
     (["nonsense"], "nonsense"),
 ]
 EACH = """
@@ -376,6 +378,28 @@ def test_ls_prints_the_files_below_a_place(place: Path) -> None:
     assert line["last_modified"].endswith("+00:00")
 
     assert ran(place, "ls", f"{place}/nothing") == (0, "", "")
+
+
+def test_ingest_brings_files_here(place: Path) -> None:
+    told = ["ingest", str(place), "--pattern", "*o*.txt", "--into", "../into"]
+    into = place.parent / "into"
+    code, out, err = ran(place, *told)
+    assert (code, err) == (0, "")
+    assert out.split() == [f"{into}/one.txt", f"{into}/two.txt"]
+    assert (into / "two.txt").read_text() == "2"
+
+    code, out, _ = ran(place, *told, "--dataset-id", "two", "--pattern", "tw?.txt", "--json")
+    assert json.loads(out) == [f"{into}/two/{name}.txt" for name in ("one", "two")]
+
+    code, out, err = ran(place, *told, "--manifest", "mixed.csv")
+    assert (code, out) == (2, "")
+    assert "mixed.csv: is no manifest" in err
+    assert ran(place, *told, "--manifest", "mixed.csv", "--no-manifest")[0] == 0
+
+    os.utime(place / "one.txt", (0, 0))
+    code, _, err = ran(place, *told, "--timestamp-tolerance", "2")
+    assert code == 1
+    assert "more than the tolerance of 2 h" in err
 
 
 def test_ls_ends_quietly_when_nobody_reads_on(place: Path) -> None:
@@ -496,7 +520,7 @@ def test_the_demo_function_runs_by_hand(place: Path) -> None:
 
 
 def test_every_help_fits_a_screen(place: Path) -> None:
-    for name in ("", "demo", "run", "retry", "get", "put", "ls", "sizes"):
+    for name in ("", "demo", "run", "retry", "get", "put", "ls", "ingest", "sizes"):
         code, out, _ = ran(place, *([name] if name else []), "--help")
         assert code == 0
         assert len(out.splitlines()) <= 40

@@ -11,6 +11,9 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
+from file_dataset.adapters.layers.limited import Limited
 from file_dataset.adapters.layers.retrying import Retrying
 from file_dataset.adapters.layers.routed import Routed
 from file_dataset.adapters.local import LocalStore
@@ -35,6 +38,7 @@ __all__ = [
     "LocalStore",
     "MemoryStore",
     "S3Options",
+    "Width",
     "calling",
     "local_program",
     "mount",
@@ -74,12 +78,27 @@ def mount(url_prefix: str, store: Store | Options) -> None:
     _mounted[url_prefix] = store
 
 
-def store_for(options: Options | None) -> Store:
-    """The store in front of all stores, as the options say."""
+@attrs.frozen
+class Width:
+    """How much may be asked of stores at once.
+
+    Args:
+        objects: How many objects at a time.
+        requests_each: How many requests for one object, where a store can make several.
+    """
+
+    objects: int
+    requests_each: int
+
+
+def store_for(options: Options | None, *, width: Width | None = None) -> Store:
+    """The store in front of all stores, as the options say, asked for no more than is allowed."""
     s3 = _default_s3(_aws_environment()) if options is None else options.s3
     stores = {**_mounted, **({} if options is None else options.stores)}
-    mounts = {Url.parse(text): _retrying(_served_by(store)) for text, store in stores.items()}
-    plain = Routed(mounts, functools.partial(_create, registry, s3))
+    mounts = {
+        Url.parse(text): _retrying(_served_by(store), width) for text, store in stores.items()
+    }
+    plain = Routed(mounts, functools.partial(_create, registry, s3, width))
     return Routed(mounts, functools.partial(_create_before, registry, plain))
 
 
@@ -93,9 +112,10 @@ def _s3_store(options: S3Options) -> Store:
     return S3Store(options)
 
 
-def _create(registry: Registry, s3: S3Options, scheme: str) -> Store:
+def _create(registry: Registry, s3: S3Options, width: Width | None, scheme: str) -> Store:
     """The store of a scheme that is mounted nowhere."""
-    return _retrying(registry.create(scheme, built_in={"s3": functools.partial(_s3_store, s3)}))
+    built_in = {"s3": functools.partial(_s3_store, s3)}
+    return _retrying(registry.create(scheme, built_in=built_in), width)
 
 
 def _create_before(registry: Registry, plain: Routed, scheme: str) -> Store:
@@ -111,8 +131,21 @@ def _of_archives(store: Store) -> dict[str, Callable[[], Store]]:
     return dict.fromkeys(ARCHIVES, functools.partial(ArchiveStore, store))
 
 
-def _retrying(store: Store) -> Store:
-    return store if isinstance(store, Retrying) else Retrying(store)
+def _retrying(store: Store, width: Width | None) -> Store:
+    retrying = store if isinstance(store, Retrying) else Retrying(store)
+    if width is None:
+        return retrying
+    return attrs.evolve(retrying, store=_narrowed(retrying.store, width))
+
+
+def _narrowed(store: Store, width: Width) -> Store:
+    from file_dataset.adapters.s3 import S3Store
+
+    if type(store) is not S3Store:
+        return Limited(store, width.objects)
+    # It keeps to a number of requests better by itself than in parts that wait for each other.
+    options = store.options.narrowed(objects=width.objects, requests_each=width.requests_each)
+    return S3Store(options, deviations=store.deviations)
 
 
 def _aws_environment() -> tuple[tuple[str, str], ...]:

@@ -16,6 +16,7 @@ from file_dataset import FileDatasetError
 from file_dataset.cli.committed import recover, verify
 from file_dataset.cli.demo import demo
 from file_dataset.cli.files import get, ls, put, sizes
+from file_dataset.cli.ingest import ingest
 from file_dataset.cli.packing import pack, unpack
 from file_dataset.cli.run import retry, run
 from file_dataset.cli.signals import Interrupted, catch_signals
@@ -34,7 +35,9 @@ def command(context: click.Context, *, verbose: bool) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, stream=sys.stderr)
 
 
-for _subcommand in (demo, run, retry, get, put, ls, sizes, verify, recover, pack, unpack, stores):
+for _subcommand in (
+    demo, run, retry, get, put, ls, ingest, sizes, verify, recover, pack, unpack, stores,
+):  # fmt: skip
     command.add_command(_subcommand)
 
 

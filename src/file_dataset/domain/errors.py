@@ -10,6 +10,7 @@
     ├─ CommandError
     ├─ AllRowsFailedError             .failures: what happened to each row
     ├─ RunStoppedError                .failures: the same, with the rows that had no turn
+    ├─ TimestampToleranceError        .oldest .newest: when files were written
     └─ StoreError                     .url .operation .attempts .detail .transient .systemic
        ├─ NotFoundError (FileNotFoundError)
        ├─ AlreadyExistsError (FileExistsError)
@@ -29,6 +30,7 @@ Each survives pickling with its message and its fields, because workers send the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -122,6 +124,21 @@ class RunStoppedError(FileDatasetError):
     def __init__(self, message: str, *, failures: Sequence[RowFailure] = ()) -> None:
         super().__init__(message)
         self.failures = tuple(failures)
+
+
+class TimestampToleranceError(FileDatasetError):
+    """The files of a data set were written too far apart to belong together.
+
+    Args:
+        message: Which files, and how far apart.
+        oldest: When the first of them was written.
+        newest: When the last of them was.
+    """
+
+    def __init__(self, message: str, *, oldest: datetime, newest: datetime) -> None:
+        super().__init__(message)
+        self.oldest = oldest
+        self.newest = newest
 
 
 class StoreError(FileDatasetError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from file_dataset.domain.url import Url
 _MARK = ".file_dataset-"
 
 _MORE_ROOM = "make room, or choose another directory (for temporary files with TMPDIR)"
+# link(2): the file system has no links, not of this file, or no more of them.
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV})
 
 _MEANINGS: dict[int, tuple[type[StoreError], str]] = {
     errno.ENOENT: (NotFoundError, "not found"),
@@ -146,3 +149,17 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def linked(source: Path, target: Path) -> None:
+    """Give a file a second name; where there can be none, a copy.
+
+    Raises:
+        OSError: As the system gives it; local_errors() has words for it.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copy2(source, target, follow_symlinks=False)

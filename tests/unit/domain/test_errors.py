@@ -3,6 +3,7 @@ import copy
 import inspect
 import pickle
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from file_dataset.domain.errors import (
     RunStoppedError,
     StoreError,
     ThrottledError,
+    TimestampToleranceError,
     TransientError,
     UnauthenticatedError,
     UnsupportedSchemeError,
@@ -49,6 +51,9 @@ def _example(cls):
         return cls("gopher", known=["s3", "file"], where="row 7")
     if cls in (AllRowsFailedError, RunStoppedError):
         return cls("it went wrong", failures=[_FAILURE])
+    if cls is TimestampToleranceError:
+        times = [datetime(2024, 7, day, tzinfo=UTC) for day in (1, 2)]
+        return cls("too far apart", oldest=times[0], newest=times[1])
     if cls is ThrottledError:
         return cls("slow down", retry_after=2.5, **_STORE_FIELDS)
     if issubclass(cls, StoreError):

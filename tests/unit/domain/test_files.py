@@ -22,6 +22,7 @@ from file_dataset.domain.errors import (
 )
 from file_dataset.domain.files import (
     is_temporary,
+    linked,
     local_errors,
     replacing,
     temporary_name,
@@ -146,6 +147,24 @@ def test_nothing_is_left_when_the_place_is_taken(tmp_path):
     with pytest.raises(IsADirectoryError), replacing(path) as temporary:
         temporary.write_bytes(b"new")
     assert names_in(tmp_path) == ["directory"]
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_gets_a_second_name_or_is_copied_with_its_time(has_links, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.EOPNOTSUPP, "there are no links here")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(b"data")
+    os.utime(source, ns=(7, 1_234_567_890))
+    linked(source, target)
+    assert target.read_bytes() == b"data"
+    assert target.stat().st_mtime_ns == 1_234_567_890
+    assert source.samefile(target) == has_links
+    with pytest.raises(FileNotFoundError):
+        linked(tmp_path / "nothing", tmp_path / "more")
 
 
 def test_a_link_is_replaced_and_not_what_it_leads_to(tmp_path):

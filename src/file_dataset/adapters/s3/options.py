@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Mapping
@@ -138,6 +139,24 @@ class S3Options:
         made = self._client.made
         known = made[1].client.meta.endpoint_url if made else self.client_kwargs.get("endpoint_url")
         return _without_userinfo(known or "default")
+
+    def narrowed(self, *, objects: int, requests_each: int) -> S3Options:
+        """The same store, for so many objects at a time and so many requests for each.
+
+        Its clients are others than this one's.
+        """
+        from boto3.s3.transfer import TransferConfig
+
+        transfer = copy.copy(self.transfer_config or TransferConfig())
+        transfer.use_threads = requests_each > 1
+        transfer.max_concurrency = requests_each
+        most = objects * requests_each
+        return attrs.evolve(
+            self,
+            transfer_config=transfer,
+            max_concurrency=most,
+            max_in_flight=min(self.max_in_flight, most),
+        )
 
     def transfer(self, *, threads: int) -> TransferConfig:
         """The configuration of one transfer, which may use so many threads."""

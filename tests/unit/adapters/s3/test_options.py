@@ -313,6 +313,20 @@ class TestTransfers:
         one = attrs.evolve(options, transfer_config=config).transfer(threads=1)
         assert (one.use_threads, one.max_concurrency) == (True, 1)
 
+    @pytest.mark.parametrize(
+        ("objects", "each", "in_flight"), [(3, 1, 3), (5, 4, 20), (99, 9, 256)]
+    )
+    def test_a_narrow_one_makes_so_many_requests(self, options, objects, each, in_flight):
+        narrow = attrs.evolve(
+            options, transfer_config=TransferConfig(max_bandwidth=7, max_concurrency=5)
+        ).narrowed(objects=objects, requests_each=each)
+        assert narrow.max_concurrency == objects * each
+        assert narrow.max_in_flight == in_flight
+        assert narrow.session_kwargs == options.session_kwargs
+        assert narrow.client is not options.client
+        transfer = narrow.transfer(threads=8)
+        assert (transfer.max_request_concurrency, transfer.max_bandwidth) == (each, 7)
+
     def test_what_the_user_set_stays(self, options):
         config = TransferConfig(
             use_threads=True, max_concurrency=7, num_download_attempts=3, multipart_chunksize=999

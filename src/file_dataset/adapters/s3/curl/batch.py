@@ -49,7 +49,10 @@ class Batch:
         self._transfer = transfer
         self._verify_reads = verify_reads
         self._refused: set[str] = set()
-        self.streams = Streams(_STREAMS if transfer.use_threads else 0)
+        # The first of an object's connections is its own.
+        self.streams = Streams(
+            _STREAMS if transfer.use_threads else 0, each=transfer.max_request_concurrency - 1
+        )
 
     def task(self, request: Request[object]) -> Task:
         """The task of a request. Raises Declined if it is one for boto3."""

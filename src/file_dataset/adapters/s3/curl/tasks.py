@@ -73,18 +73,20 @@ class Streams:
 
     Args:
         most: Their number.
+        each: How many of them one object may have.
 
     Attributes:
         ready: Exchanges that are to be sent next.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, each: int | None = None) -> None:
         self.ready: deque[Exchange] = deque()
         self._free = most
+        self._each = most if each is None else each
 
     def take(self, wanted: int) -> int:
-        """Take as many as there are, at most so many."""
-        taken = min(wanted, self._free)
+        """Take as many for an object as there are, at most so many."""
+        taken = min(wanted, self._free, self._each)
         self._free -= taken
         return taken
 

@@ -34,6 +34,10 @@ class TestStreams:
             streams.give_back()
         assert streams.take(100) == most
 
+    def test_one_object_has_no_more_than_its_share(self):
+        streams = Streams(5, each=2)
+        assert [streams.take(9) for _ in range(4)] == [2, 2, 1, 0]
+
 
 class TestDescribe:
     def described(self, **headers):
