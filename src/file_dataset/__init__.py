@@ -16,8 +16,10 @@ if typing.TYPE_CHECKING:
         create_async_loader,
         create_dataset,
     )
+    from file_dataset.api.handoff import read_paths, save_paths
     from file_dataset.api.ingest import S3Ingester, ingest
     from file_dataset.api.listing import frame_from_layout, list_files
+    from file_dataset.api.mapper import run_mapper
     from file_dataset.api.object_lists import list as list  # noqa: A004 - see __all__
     from file_dataset.api.object_lists import list_keys
     from file_dataset.api.object_writer import ObjectWriter
@@ -132,9 +134,12 @@ __all__ = [
     "open_writer",
     "pack",
     "put",
+    "read_paths",
     "reader",
     "recover",
     "register_store",
+    "run_mapper",
+    "save_paths",
     "stat",
     "unpack",
     "verify",
@@ -146,8 +151,10 @@ _NAMES = {
     "file_dataset.api.command": "command",
     "file_dataset.api.dataset": "FileDataset",
     "file_dataset.api.datasets": "AsyncLoader ObjectDataset create_async_loader create_dataset",
+    "file_dataset.api.handoff": "read_paths save_paths",
     "file_dataset.api.ingest": "S3Ingester ingest",
     "file_dataset.api.listing": "frame_from_layout list_files",
+    "file_dataset.api.mapper": "run_mapper",
     "file_dataset.api.object_lists": "list list_keys",
     "file_dataset.api.object_writer": "ObjectWriter",
     "file_dataset.api.objects": (

@@ -520,7 +520,7 @@ def test_the_demo_function_runs_by_hand(place: Path) -> None:
 
 
 def test_every_help_fits_a_screen(place: Path) -> None:
-    for name in ("", "demo", "run", "retry", "get", "put", "ls", "ingest", "sizes"):
+    for name in ("", "demo", "run", "retry", "get", "put", "ls", "ingest", "map", "sizes"):
         code, out, _ = ran(place, *([name] if name else []), "--help")
         assert code == 0
         assert len(out.splitlines()) <= 40

@@ -17,6 +17,7 @@ from file_dataset.cli.committed import recover, verify
 from file_dataset.cli.demo import demo
 from file_dataset.cli.files import get, ls, put, sizes
 from file_dataset.cli.ingest import ingest
+from file_dataset.cli.map import map as map_
 from file_dataset.cli.packing import pack, unpack
 from file_dataset.cli.run import retry, run
 from file_dataset.cli.signals import Interrupted, catch_signals
@@ -36,7 +37,7 @@ def command(context: click.Context, *, verbose: bool) -> None:
 
 
 for _subcommand in (
-    demo, run, retry, get, put, ls, ingest, sizes, verify, recover, pack, unpack, stores,
+    demo, run, retry, get, put, ls, ingest, map_, sizes, verify, recover, pack, unpack, stores,
 ):  # fmt: skip
     command.add_command(_subcommand)
 
