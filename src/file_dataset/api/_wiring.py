@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from file_dataset.adapters.layers.limited import Limited
+from file_dataset.adapters.layers.read_only import ReadOnly
 from file_dataset.adapters.layers.retrying import Retrying
 from file_dataset.adapters.layers.routed import Routed
 from file_dataset.adapters.local import LocalStore
@@ -109,7 +110,8 @@ def _served_by(store: Store | Options) -> Store:
 def _s3_store(options: S3Options) -> Store:
     from file_dataset.adapters.s3 import S3Store
 
-    return S3Store(options)
+    store = S3Store(options)
+    return ReadOnly(store) if options.read_only else store
 
 
 def _create(registry: Registry, s3: S3Options, width: Width | None, scheme: str) -> Store:
@@ -141,6 +143,8 @@ def _retrying(store: Store, width: Width | None) -> Store:
 def _narrowed(store: Store, width: Width) -> Store:
     from file_dataset.adapters.s3 import S3Store
 
+    if isinstance(store, ReadOnly):
+        return attrs.evolve(store, store=_narrowed(store.store, width))
     if type(store) is not S3Store:
         return Limited(store, width.objects)
     # It keeps to a number of requests better by itself than in parts that wait for each other.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,11 +10,13 @@ import attrs
 from attrs.validators import deep_mapping
 
 from file_dataset.api import _wiring
+from file_dataset.api._arguments import one_of
+from file_dataset.api.credentials import default_source, session_kwargs, static_kwargs
+from file_dataset.api.secrets import CLIENT_TYPES, ClientType, Secrets
 from file_dataset.domain.store import Store
 from file_dataset.domain.url import Url
 
 if TYPE_CHECKING:
-    from boto3 import Session
     from boto3.s3.transfer import TransferConfig
     from botocore.credentials import Credentials, ReadOnlyCredentials
     from types_boto3_s3 import S3Client
@@ -62,6 +65,7 @@ class Options:
         requester_pays: Whether who asks agrees to pay for it, as some buckets of S3 want it.
         stores: For a URL prefix such as ``s3://public-bucket/`` or ``memory://``, the Store or the
             Options that serve it; the longest prefix wins.
+        read_only: Whether S3 is only read: writes are refused before anything is sent.
 
     Raises:
         TypeError: For a value of another type.
@@ -79,6 +83,7 @@ class Options:
     max_in_flight: int = 256
     verify_reads: Literal["checksum", "etag", "size"] = "checksum"
     requester_pays: bool = False
+    read_only: bool = False
     s3: _wiring.S3Options = attrs.field(init=False, eq=False)
 
     @s3.default
@@ -91,6 +96,7 @@ class Options:
             max_in_flight=self.max_in_flight,
             verify_reads=self.verify_reads,
             requester_pays=self.requester_pays,
+            read_only=self.read_only,
         )
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -143,7 +149,7 @@ class Options:
             max_bandwidth=max_bandwidth,
         )
         config = Config(retries={"mode": retry_mode, "total_max_attempts": max_attempts})
-        return cls(_session_kwargs(boto3.Session()), {"config": config}, transfer)
+        return cls(session_kwargs(boto3.Session()), {"config": config}, transfer)
 
     @classmethod
     def from_credentials(
@@ -167,10 +173,38 @@ class Options:
             TypeError: If these are no credentials.
             ValueError: If they expire, and do not come from the default session.
         """
-        session = _static_kwargs(credentials) or _default_source(credentials)
+        session = static_kwargs(credentials) or default_source(credentials)
         if region_name is not None:
             session["region_name"] = region_name
         return cls(session, {} if endpoint_url is None else {"endpoint_url": endpoint_url})
+
+    @classmethod
+    def from_secrets(
+        cls, dir_or_file: str | os.PathLike[str], client_type: ClientType = "download"
+    ) -> Options:
+        """Options with what a file of secrets says, as ``NAME=value`` a line.
+
+        It has ``S3_DOWNLOAD_ACCESS_KEY`` and ``S3_DOWNLOAD_SECRET_KEY``; ``S3_UPLOAD_ACCESS_KEY``
+        and ``S3_UPLOAD_SECRET_KEY``, if those for writing are others; and where it is not AWS,
+        ``S3_ENDPOINT``. There may be ``S3_REGION``, and a ``SESSION_TOKEN`` for each pair of keys.
+
+        Args:
+            dir_or_file: The file, or a directory with ``secrets.env`` in it.
+            client_type: ``"download"`` gives options that refuse to write, before anything is
+                sent; ``"upload"`` reads and writes, with the keys for downloads if there are no
+                others.
+
+        Raises:
+            NotFoundError: If there is no such file.
+            ValueError: If it lacks a key, and for another client type.
+        """
+        one_of("client_type", client_type, CLIENT_TYPES)
+        secrets = Secrets.read(dir_or_file)
+        session: dict[str, Any] = secrets.session_kwargs(client_type)
+        if secrets.region is not None:
+            session["region_name"] = secrets.region
+        client = {} if secrets.endpoint is None else {"endpoint_url": secrets.endpoint}
+        return cls(session, client, read_only=client_type == "download")
 
     @classmethod
     def anonymous(
@@ -196,50 +230,5 @@ def _unpickled(s3: _wiring.S3Options, stores: Mapping[str, Store | Options]) -> 
         max_in_flight=s3.max_in_flight,
         verify_reads=s3.verify_reads,
         requester_pays=s3.requester_pays,
+        read_only=s3.read_only,
     )
-
-
-def _session_kwargs(session: Session) -> dict[str, Any]:
-    """What makes an equal session elsewhere."""
-    credentials = session.get_credentials()
-    if credentials is None:
-        return {}
-    kwargs = _static_kwargs(credentials)
-    if session.region_name is not None:
-        kwargs["region_name"] = session.region_name
-    if session.profile_name != "default":
-        kwargs["profile_name"] = session.profile_name
-    return kwargs
-
-
-def _static_kwargs(credentials: Credentials | ReadOnlyCredentials) -> dict[str, Any]:
-    """Credentials as session arguments; empty for those that expire."""
-    from botocore.credentials import RefreshableCredentials
-
-    if isinstance(credentials, RefreshableCredentials):
-        return {}
-    try:
-        kwargs = {
-            "aws_access_key_id": credentials.access_key,
-            "aws_secret_access_key": credentials.secret_key,
-            "aws_session_token": credentials.token,
-        }
-    except AttributeError:
-        raise TypeError(
-            f"credentials must be as boto3.Session().get_credentials() gives them, "
-            f"not {type(credentials).__name__}"
-        ) from None
-    return {name: value for name, value in kwargs.items() if value is not None}
-
-
-def _default_source(credentials: Credentials | ReadOnlyCredentials) -> dict[str, Any]:
-    import boto3
-
-    session = boto3.Session()
-    found = session.get_credentials()
-    if found is None or found.method != getattr(credentials, "method", None):
-        raise ValueError(
-            "these credentials expire and do not come from boto3's default session, so that they "
-            "could not be renewed; pass Options(session_kwargs={'profile_name': ...}) instead"
-        )
-    return _session_kwargs(session)

@@ -7,6 +7,7 @@ import logging
 import pickle
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from file_dataset import (
     reader,
     write_files,
 )
+from file_dataset.api.secrets import Secrets
 from file_dataset.domain.objects import ObjectInfo, Prefix
 
 CANARY = "c4n4ry"
@@ -90,6 +92,7 @@ OBJECTS: dict[str, Any] = {
     "Options.from_credentials": lambda: Options.from_credentials(Credentials(CANARY, CANARY)),
     "unpickled": lambda: pickle.loads(pickle.dumps(secret_options().stores["s3://other/"])),
     "S3Options": lambda: secret_options().s3,
+    "Secrets": lambda: Secrets(Path("secrets.env"), {"S3_UPLOAD_SECRET_KEY": CANARY}),
     "FileDataset": lambda: FileDataset(secret_options()),
     "FileDataset of credentials": lambda: FileDataset(credentials=Credentials(CANARY, CANARY)),
     "Pipeline": lambda: Pipeline(work, into_path=SIGNED.format("out"), options=secret_options()),

@@ -13,6 +13,7 @@ import attrs
 from file_dataset.adapters.s3.engines import Engines
 from file_dataset.adapters.s3.pickling import is_set
 from file_dataset.adapters.s3.ranges import refuse_other_ranges
+from file_dataset.adapters.s3.reading import refuse_writes
 from file_dataset.adapters.s3.renewing import (
     Renewable,
     ask_again_with_others,
@@ -59,6 +60,8 @@ def connect(options: S3Options) -> Connected:
         let_credentials_be_renewed(core)
     client = session.client("s3", **arguments)
     refuse_other_ranges(client)
+    if options.read_only:
+        refuse_writes(client)
     if options.requester_pays:
         client.meta.events.register("before-call.s3", _agree_to_pay)
     credentials = _credentials(core, arguments)

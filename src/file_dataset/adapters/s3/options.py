@@ -97,11 +97,13 @@ class S3Options:
             etags are on many stores, which takes seven times as long; ``"size"``, neither.
 
         requester_pays: Whether who asks agrees to pay for it, as some buckets want it.
+        read_only: Whether the client refuses everything but reads.
 
     >>> S3Options({"aws_secret_access_key": "hush"}, {"endpoint_url": "http://localhost:9000"})
     S3Options(session_kwargs={'aws_secret_access_key': '***'},
         client_kwargs={'endpoint_url': 'http://localhost:9000'}, max_concurrency=32,
-        engine='auto', max_in_flight=256, verify_reads='checksum', requester_pays=False)
+        engine='auto', max_in_flight=256, verify_reads='checksum', requester_pays=False,
+        read_only=False)
     """
 
     session_kwargs: Mapping[str, Any] = attrs.field(factory=dict, converter=_copied, repr=_redacted)
@@ -114,6 +116,7 @@ class S3Options:
         default="checksum", validator=in_(get_args(VerifyReads))
     )
     requester_pays: bool = attrs.field(default=False, validator=instance_of(bool))
+    read_only: bool = attrs.field(default=False, validator=instance_of(bool))
     _client: _Client = attrs.field(factory=_Client, init=False, repr=False, eq=False)
 
     @property
@@ -179,4 +182,5 @@ class S3Options:
             self.max_in_flight,
             self.verify_reads,
             self.requester_pays,
+            self.read_only,
         )

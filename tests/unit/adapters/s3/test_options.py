@@ -66,7 +66,7 @@ class TestSecrets:
         assert repr(options) == (
             "S3Options(session_kwargs={'region_name': 'eu-west-1'}, "
             "client_kwargs={'verify': False}, max_concurrency=32, engine='auto', "
-            "max_in_flight=256, verify_reads='checksum', requester_pays=False)"
+            "max_in_flight=256, verify_reads='checksum', requester_pays=False, read_only=False)"
         )
 
     def test_they_are_in_no_error(self):
