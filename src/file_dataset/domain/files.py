@@ -24,8 +24,9 @@ from file_dataset.domain.url import Url
 _MARK = ".file_dataset-"
 
 _MORE_ROOM = "make room, or choose another directory (for temporary files with TMPDIR)"
-# link(2): the file system has no links, not of this file, or no more of them.
-_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV})
+
+NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+"""What link(2) says where there can be no second name of a file."""
 
 _MEANINGS: dict[int, tuple[type[StoreError], str]] = {
     errno.ENOENT: (NotFoundError, "not found"),
@@ -160,6 +161,6 @@ def linked(source: Path, target: Path) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in NO_LINKS:
             raise
         shutil.copy2(source, target, follow_symlinks=False)

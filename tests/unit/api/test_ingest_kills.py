@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
 import sys
-import traceback
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.killing import was_killed
 from tests.unit.api.test_ingest import kept, seen
 
 from file_dataset import ingest
@@ -35,37 +35,8 @@ def fill(directory: Path, files: dict[str, bytes], *, time: int | None = None) -
             os.utime(path, (time, time))
 
 
-def forked(function: Callable[[], object]) -> int:
-    """A child of this process that does one thing, and ends with 0 if that went well."""
-    child = os.fork()
-    if child == 0:
-        try:
-            function()
-            os._exit(0)
-        except BaseException:  # noqa: BLE001 - whatever it is, this process ends here
-            traceback.print_exc()
-            os._exit(1)
-    return child
-
-
-def ended(child: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def killed(source: Path, into: Path, event: int) -> bool:
-    """Whether an ingest was killed at an event, the first of which is number 0."""
-
-    def run() -> None:
-        kill_at(event)
-        ingest(source, into=into)
-
-    code = ended(forked(run))
-    assert code in (0, -signal.SIGKILL), code
-    return code != 0
-
-
-def kill_at(event: int) -> None:
-    """Have this process killed before it changes anything on a disk for the n-th time."""
+def ingest_killed_at(event: int, source: Path, into: Path) -> None:
+    """An ingest that is killed before it changes anything on a disk for the n-th time."""
     left = event
 
     def watch(name: str, args: tuple[object, ...]) -> None:
@@ -76,6 +47,7 @@ def kill_at(event: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(watch)
+    ingest(source, into=into)
 
 
 @pytest.mark.parametrize("old", [OLD, {}], ids=["the second time", "the first time"])
@@ -91,13 +63,13 @@ def test_a_kill_at_any_moment_leaves_one_whole_set(old, tmp_path):
     found = []
     while True:
         shutil.copytree(template, into, symlinks=True)
-        was_killed = killed(source, into, number)
+        killed = was_killed(partial(ingest_killed_at, number, source, into))
         found.append(seen(into))
         ingest(source, into=into)
         assert seen(into) == NEW | MINE
         assert kept(into) == [len(NEW)]
         shutil.rmtree(into)
-        if not was_killed:
+        if not killed:
             break
         number += 1
     assert 20 < number < 200
@@ -117,7 +89,12 @@ def test_processes_that_race_leave_one_whole_set(tmp_path):
             source = tmp_path / ("one", "two")[(first + turn) % 2]
             ingest(source, into=into, dataset_id="set")
 
-    children = [forked(partial(run, number)) for number in range(4)]
-    assert [ended(child) for child in children] == [0] * 4
+    spawning = multiprocessing.get_context("fork")
+    children = [spawning.Process(target=run, args=(number,)) for number in range(4)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0] * 4
     assert seen(into / "set") in (OLD, NEW)
     assert kept(into / "set") == [len(seen(into / "set"))]

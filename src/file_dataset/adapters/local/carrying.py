@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final
 
 from file_dataset.adapters.local.copying import copy_open
 from file_dataset.adapters.local.directories import below, new_file, remove, status
 from file_dataset.domain.errors import UnsupportedError
+from file_dataset.domain.files import NO_LINKS
 from file_dataset.domain.url import Url
-
-# link(2): there can be no second name of this file, or none here.
-_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 
 
 def keep_only(directory: int, names: Collection[tuple[str, ...]]) -> None:
@@ -82,7 +78,7 @@ def _link(name: str, source: int, target: int, here: os.stat_result) -> None:
     except FileExistsError:
         pass
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in NO_LINKS:
             raise
         if stat.S_ISLNK(here.st_mode):
             os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
