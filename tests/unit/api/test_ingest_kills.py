@@ -1,4 +1,4 @@
-"""An ingest that is killed, or that races others: there is one whole set at any time."""
+"""An ingest that is killed, has no room or races others: there is one whole set at any time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.killing import was_killed
+from tests.killing import result_of, was_killed
+from tests.namespaces import make_read_only, small_disk
 from tests.unit.api.test_ingest import kept, seen
 
-from file_dataset import ingest
+from file_dataset import FileDatasetError, NoSpaceError, ingest
 
 CHANGES = {
     f"os.{name}" for name in ("chmod", "link", "mkdir", "remove", "rename", "rmdir", "symlink")
@@ -98,3 +99,34 @@ def test_processes_that_race_leave_one_whole_set(tmp_path):
     assert [child.exitcode for child in children] == [0] * 4
     assert seen(into / "set") in (OLD, NEW)
     assert kept(into / "set") == [len(seen(into / "set"))]
+
+
+def test_a_disk_that_is_full_keeps_the_old_set_and_one_that_is_read_only_can_be_read(tmp_path):
+    source, disk = tmp_path / "source", tmp_path / "disk"
+    fill(source, OLD)
+    disk.mkdir()
+
+    def work() -> str:
+        try:
+            small_disk(disk, "100k")
+        except OSError:
+            return "there are no file systems of one's own here"
+        paths = ingest(source, into=disk)
+        fill(source, {"a": bytes(1_000_000), "new": b"new"})
+        with pytest.raises(FileDatasetError, match="no space left") as raised:
+            ingest(source, into=disk)
+        assert isinstance(raised.value.__cause__, NoSpaceError)
+        assert seen(disk) == OLD
+        assert kept(disk) == [len(OLD)]
+        fill(source, {"a": b"new"})
+        ingest(source, into=disk)
+        make_read_only(disk)
+        assert ingest(source, into=disk) == sorted([*paths, disk / "new"])
+        fill(source, {"a": b"newer"})
+        with pytest.raises(PermissionError, match="read-only"):
+            ingest(source, into=disk)
+        assert seen(disk) == OLD | {"a": b"new", "new": b"new"}
+        return ""
+
+    if reason := result_of(work):
+        pytest.skip(reason)
