@@ -179,7 +179,8 @@ class Generations:
         for other in self._others():
             if other.is_dir() and not other.is_symlink():
                 self._hide(other / FILES)
-                shutil.rmtree(other)
+                # Nobody sees it, and what a reader keeps from going is tried again the next time.
+                shutil.rmtree(other, ignore_errors=True)
             else:
                 other.unlink()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 import attrs
@@ -155,7 +155,7 @@ def check_size(info: ObjectInfo, size: int, who: str) -> None:
         )
 
 
-def some(texts: Collection[str] | map[str]) -> str:
+def some(texts: Iterable[str]) -> str:
     """The first of many texts, as a part of a message."""
     found = sorted(texts)
     return ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")

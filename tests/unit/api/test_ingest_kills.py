@@ -79,6 +79,26 @@ def test_a_kill_at_any_moment_leaves_one_whole_set(old, tmp_path):
     assert found[-1] == NEW | MINE
 
 
+def test_what_becomes_a_directory_or_a_file_is_there_after_the_next_call(tmp_path):
+    source, into, template = tmp_path / "source", tmp_path / "into", tmp_path / "template"
+    fill(source, {"x": b"old", "y/z": b"old", "same": b"same"})
+    ingest(source, into=template)
+    shutil.rmtree(source)
+    new = {"x/y/z": b"new", "y": b"new", "same": b"same"}
+    fill(source, new)
+    # Before the fifteenth change nothing is done where anybody looks.
+    killed, number = True, 15
+    while killed:
+        shutil.copytree(template, into, symlinks=True)
+        killed = was_killed(partial(ingest_killed_at, number, source, into))
+        assert seen(into)["same"] == b"same"
+        ingest(source, into=into)
+        assert seen(into) == new
+        shutil.rmtree(into)
+        number += 1
+    assert number > 25
+
+
 def test_processes_that_race_leave_one_whole_set(tmp_path):
     into = tmp_path / "into"
     for version, files in (("one", OLD), ("two", NEW)):
