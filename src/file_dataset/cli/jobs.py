@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ import attrs
 import click
 
 from file_dataset import Pipeline, Url
+from file_dataset import command as row_command
 
 _text = attrs.validators.instance_of(str)
 
@@ -23,9 +24,11 @@ class Job:
     """What a run was told, as far as a retry has to know it; paths are absolute.
 
     Args:
-        function: ``module:name`` or ``/path/to/file.py:name``.
+        function: ``module:name`` or ``/path/to/file.py:name``; empty if it is a command.
         directory: Where modules are looked for first.
         into: The destination.
+        command: What ``file_dataset.command`` is given instead of a function.
+        outputs: The files that it makes.
         workers: As Pipeline has it, as the others.
         isolation: Where the function runs.
         timeout: Seconds.
@@ -39,6 +42,8 @@ class Job:
     function: str = attrs.field(validator=_text)
     directory: str = attrs.field(validator=_text)
     into: str = attrs.field(validator=_text)
+    command: str = attrs.field(default="", validator=_text)
+    outputs: Sequence[str] = attrs.field(default=(), converter=tuple)
     workers: int = 1
     isolation: Literal["thread", "process"] = "thread"
     timeout: float | None = None
@@ -55,6 +60,8 @@ class Job:
         Raises:
             ValueError: For a destination that is no URL and no path.
         """
+        if bool(told["function"]) == bool(told.get("command")):
+            raise click.UsageError("give either a FUNCTION or a --command to run")
         place, colon, name = told["function"].rpartition(":")
         function = f"{Path(place).absolute() if place.endswith('.py') else place}{colon}{name}"
         kept = told.get("keep_failed")
@@ -73,6 +80,8 @@ class Job:
         """
         before = attrs.asdict(self)
         directory = before.pop("directory")
+        if "function" in told:
+            before.update(command="", outputs=())
         job = Job.here({**before, **told})
         return job if "function" in told else attrs.evolve(job, directory=directory)
 
@@ -100,11 +109,11 @@ class Job:
             ValueError: For options that are out of bounds.
         """
         return Pipeline(
-            load_function(self.function, self.directory),
+            self._row_function(),
             into_path=self.into,
             workers=self.workers,
             isolation=self.isolation,
-            timeout=self.timeout,
+            timeout=None if self._tells_time else self.timeout,
             commit=self.commit,
             if_exists=self.if_exists,
             version=self.version,
@@ -112,6 +121,17 @@ class Job:
             keep_failed=self.keep_failed,
             progress=progress,
         )
+
+    def _row_function(self) -> Callable[..., Any]:
+        if not self.command:
+            return load_function(self.function, self.directory)
+        timeout = self.timeout if self._tells_time else None
+        return row_command(self.command, outputs=self.outputs, timeout=timeout)
+
+    @property
+    def _tells_time(self) -> bool:
+        """Whether the time of a row is the program's own, which can be ended from any thread."""
+        return bool(self.command) and self.isolation == "thread"
 
 
 def count_or_share(

@@ -100,9 +100,10 @@ def _output_options(command: F) -> F:
 
 
 @click.command()
-@click.argument("function")
-@click.argument("table", type=_TABLE)
+@click.argument("arguments", nargs=-1, required=True, metavar="[FUNCTION] TABLE")
 @click.option("--into", required=True, help="Where outputs go: a URL or a directory.")
+@click.option("--command", help="Run this program instead of a FUNCTION.")
+@click.option("--outputs", multiple=True, help="A file that the program makes; may be repeated.")
 @_pipeline_options
 @_output_options
 @click.pass_context
@@ -110,9 +111,10 @@ def run(
     context: click.Context,
     /,
     *,
-    function: str,
-    table: Path,
+    arguments: tuple[str, ...],
     into: str,
+    command: str | None,
+    outputs: tuple[str, ...],
     results: Path | None,
     failures: Path | None,
     as_json: bool,
@@ -125,12 +127,18 @@ def run(
     working directory, and returns a mapping of filename to path. TABLE is a .csv, .parquet or
     .jsonl file with a column 'id' and a column for each file, as 'image.mha', with URLs or paths.
 
+    --command 'tool {input}/image.mha {output}/mask.mha' --outputs mask.mha runs a program instead.
+
     Exits with 0 if all rows came through, with 1 if some did not, with 2 for wrong usage, and with
     3 if the run was stopped since no row can come through.
     """
     output = _Output(results=results, failures=failures, as_json=as_json, progress=progress)
-    job = Job.here({"function": function, "into": into, **_given(options)})
-    context.exit(_carried_out(job, output, lambda: tables.read_table(table)))
+    *functions, table = arguments
+    if len(functions) > 1:
+        raise click.UsageError(f"give a FUNCTION and a TABLE, not {len(arguments)} arguments")
+    told = {"function": "".join(functions), "command": command or "", "outputs": outputs}
+    job = Job.here({"into": into, **told, **_given(options)})
+    context.exit(_carried_out(job, output, lambda: tables.read_table(Path(table))))
 
 
 @click.command()
@@ -164,7 +172,7 @@ def retry(
     """
     output = _Output(results=results, failures=failures, as_json=as_json, progress=progress)
     job = _job_of(file, _given(options))
-    click.echo(f"Running {job.function} into {job.into}", err=True)
+    click.echo(f"Running {job.function or job.command} into {job.into}", err=True)
 
     def rows() -> pd.DataFrame:
         return rows_to_retry(
@@ -220,8 +228,10 @@ def show_result(result: RunResult, *, as_json: bool) -> None:
     if stats.failed > stats.not_run:
         begun = result.failures[result.failures["attempts"] > 0]
         tables.show(begun[["id", "file", "stage", "error", "message"]], "Failures")
+    skipped = f"{stats.skipped} were there already, " if stats.skipped else ""
     click.echo(
-        f"\n{stats.rows} rows came through, {stats.failed} failed, in {stats.seconds:.1f} s."
+        f"\n{stats.rows} rows came through, {skipped}{stats.failed} failed, "
+        f"in {stats.seconds:.1f} s."
     )
     if result.stopped is not None:
         click.echo(
