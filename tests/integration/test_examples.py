@@ -1,0 +1,59 @@
+"""The examples of docs/loaders.md: scripts that run by themselves, each within 40 seconds.
+
+The seconds are the processor's, of which a busy machine gives each script few.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = (ROOT / "docs" / "loaders.md").read_text()
+
+# What each says at its end.
+SAID = {
+    "load_sequence": r"epoch 1: 45 bytes, beginning with .*\.bin",
+    "load_async": r"8 objects, 8000 bytes\n4 objects, 4000 bytes",
+    "train_iterable": r"epoch 2: 128 items, loss 0\.\d+",
+    "train_map": r"epoch 4: 128 of 128 right",
+    "train_resumed": r"40 items, then 60\neach once: True",
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", SAID)
+def test_an_example_runs_by_itself(name, tmp_path):
+    script = ROOT / "examples" / f"{name}.py"
+    said = subprocess.run(
+        ["sh", "-c", 'ulimit -t 40 && exec "$@"', "sh", sys.executable, "-W", "error", script],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert (said.returncode, said.stderr) == (0, "")
+    assert re.search(rf"{SAID[name]}\n$", said.stdout)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_example_takes_a_url(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"abc")
+    script = ROOT / "examples" / "load_sequence.py"
+    said = subprocess.check_output([sys.executable, script, tmp_path], text=True)
+    assert said.startswith("1 objects, 3 bytes in the first")
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_the_docs_show_what_the_examples_do(name):
+    lines = [line.strip() for line in (ROOT / "examples" / f"{name}.py").read_text().splitlines()]
+    after = DOCS.partition(f"examples/{name}.py)")[2].partition("examples/")[0]
+    shown = re.findall(r"```python\n(.*?)```", after, re.DOTALL) if "train" in name else []
+    assert after
+    for line in "".join(shown).splitlines():
+        assert line.strip() in lines
