@@ -58,12 +58,21 @@ def finding(source: object, options: LoaderOptions, store: Store) -> Find:
             f"pattern and recursive choose among what is below a prefix, which a "
             f"{type(source).__name__} is not"
         )
-    items = _rows(source, store) if _is_table(source) else _objects(source, store)
-    return functools.partial(_known, items)
+    if _is_table(source):
+        return functools.partial(_known, _rows(source, store))
+    return functools.partial(_all, _objects(source, store))
 
 
 def _known(items: Items, wanted: Wanted) -> Items:  # noqa: ARG001 - nothing is to be done
     return items
+
+
+def _all(parts: Sequence[str | Listing], wanted: Wanted) -> Items:
+    """The objects of URLs, and in place of an archive its members."""
+    texts: list[str] = []
+    for part in parts:
+        texts += [part] if isinstance(part, str) else _found(part, wanted).texts
+    return Objects(texts)
 
 
 # --- a place ----------------------------------------------------------------------------------
@@ -143,21 +152,22 @@ def _nothing(listing: Listing) -> NotFoundError:
 # --- several URLs -----------------------------------------------------------------------------
 
 
-def _objects(source: object, store: Store) -> Objects:
+def _objects(source: object, store: Store) -> list[str | Listing]:
     if not isinstance(source, Iterable) or isinstance(source, bytes | bytearray | Mapping):
         raise InvalidDatasetError(
             f"a dataset is made of a URL, a path, several of these or a table, not of a "
             f"{type(source).__name__}"
         )
     check = _wiring.scheme_check(store)
-    texts: list[str] = []
+    parts: list[str | Listing] = []
     for number, each in enumerate(source):
         if not isinstance(each, str | os.PathLike | Url):
             raise InvalidDatasetError(f"url {number}: {each!r} is neither a URL nor a path")
         url = each if isinstance(each, Url) else Url.parse(each)
         check(url, f"url {number}")
-        texts.append(str(Read(url).url))
-    return Objects(texts)
+        is_archive = url.is_member and not url.key
+        parts.append(Listing(store, url) if is_archive else str(Read(url).url))
+    return parts
 
 
 # --- a table ----------------------------------------------------------------------------------

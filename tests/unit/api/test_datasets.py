@@ -117,6 +117,19 @@ def test_urls_may_be_of_any_kind(root, options, tmp_path):
     assert list(create_dataset(urls, storage=options)) == [b"a.bin", b"local"]
 
 
+def test_packed_shards_are_their_members_and_packed_rows_are_rows(options, put):
+    table = [{"id": n, "image.bin": put(f"memory://in/{n}", bytes([n]))} for n in range(6)]
+    packed = file_dataset.pack(table, "memory://packed", shard_rows=4, options=options)
+    shards = [f"tar://::memory://packed/shard-00000{n}.tar" for n in (2, 1)]
+    assert list(create_dataset(shards[1], storage=options)) == [bytes([n]) for n in range(4)]
+    both = create_dataset([*shards, "memory://in/0"], storage=options)
+    assert list(both) == [bytes([n]) for n in (4, 5, 0, 1, 2, 3, 0)]
+    assert both.uris()[0] == "tar://4.image.bin::memory://packed/shard-000002.tar"
+    rows = create_dataset(packed, {"shuffle": True}, storage=options)
+    assert sorted(row["id"] for row in rows) == list(range(6))
+    assert all(row["image.bin"] == bytes([row["id"]]) for row in rows)
+
+
 def test_no_urls_are_no_items():
     dataset = create_dataset([])
     assert (len(dataset), list(dataset), dataset.uris()) == (0, [], [])

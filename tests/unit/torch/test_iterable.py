@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.torch.support import loading
 from torch.utils.data import DataLoader
 
+import file_dataset
 from file_dataset import MemoryStore, NotFoundError, Options, UnsupportedError, Url
 from file_dataset.torch import FileIterableDataset, S3IterableDataset
 
@@ -118,6 +119,16 @@ def test_rows_are_dicts_and_a_transform_makes_what_is_given(urls):
     labels = FileIterableDataset(frame, transform=lambda row: (row["id"], row["label"]))
     ids, twos = items_of(labels, batch_size=6, num_workers=1)[0]
     assert (ids.tolist(), twos.tolist()) == ([0, 1, 2, 3, 4, 5], [0, 1, 0, 1, 0, 1])
+
+
+def test_packed_shards_are_read_by_workers(urls, tmp_path):
+    table = [{"id": n, "image.bin": urls[n]} for n in range(30)]
+    packed = file_dataset.pack(table, tmp_path, shard_rows=10)
+    for source in (packed, [f"tar://::{tmp_path}/shard-00000{n}.tar" for n in (1, 2, 3)]):
+        dataset = FileIterableDataset(source, {"shuffle": True, "batch_size": 4})
+        found = flat(items_of(dataset, batch_size=4, num_workers=2, collate_fn=list))
+        assert found == list(dataset)
+        assert len(found) == 30
 
 
 def test_it_has_another_name():
