@@ -28,12 +28,14 @@ class Asked:
         method: GET, HEAD or PUT.
         path: With its parameters.
         headers: By their names in small letters.
+        body: What was sent.
     """
 
     number: int
     method: str
     path: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 @attrs.frozen
@@ -151,9 +153,12 @@ class _Faulty:
         headers = {name.lower(): value.strip() for name, _, value in named}
         if "expect" in headers:
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        file.read(int(headers.get("content-length", 0)))
+        length = int(headers.get("content-length", 0))
+        body = file.read(length)
+        if len(body) < length:
+            return None
         with self._lock:
-            asked = Asked(len(self.asked), method, path, headers)
+            asked = Asked(len(self.asked), method, path, headers, body)
             self.asked.append(asked)
         return asked
 

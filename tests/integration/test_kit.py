@@ -16,6 +16,7 @@ from file_dataset.adapters.layers.faulty import Faults, Faulty, ReplyLost
 from file_dataset.adapters.layers.limited import Limited
 from file_dataset.adapters.layers.retrying import Retrying
 from file_dataset.adapters.layers.routed import Routed
+from file_dataset.adapters.layers.verifying import Verifying
 from file_dataset.adapters.local import LocalStore
 from file_dataset.adapters.memory import MemoryStore
 from file_dataset.adapters.registry import Registry
@@ -127,6 +128,7 @@ LAYERS = {
     "faulty": lambda store: Faulty(store, Faults()),
     "retrying faults": lambda store: Retrying(Faulty(store, some_faults), attempts=30, base=0),
     "routed": routed,
+    "verifying": Verifying,
     "all": lambda store: routed(Retrying(Limited(Faulty(store, Faults()), max_concurrent=8))),
 }
 # Servers take their time, so there each engine is tried bare on the one or as it is used.

@@ -6,6 +6,7 @@ made, and what is left behind.
 
 from __future__ import annotations
 
+import base64
 import os
 from hashlib import md5
 from typing import Any
@@ -17,6 +18,7 @@ from botocore.config import Config
 from tests.integration.fault_server import Asked, Said, crc32, fault_server, object_of, said
 
 from file_dataset.adapters.layers.retrying import Retrying
+from file_dataset.adapters.layers.verifying import Verifying
 from file_dataset.adapters.s3 import S3Options, S3Store
 from file_dataset.domain.errors import (
     IntegrityError,
@@ -27,8 +29,8 @@ from file_dataset.domain.errors import (
     UnauthenticatedError,
 )
 from file_dataset.domain.objects import CREATE, ObjectInfo, Span
-from file_dataset.domain.outcomes import Done
-from file_dataset.domain.requests import Read
+from file_dataset.domain.outcomes import Done, Failed
+from file_dataset.domain.requests import Prepare, Read, Upload, Write
 from file_dataset.domain.url import Url
 
 MiB = 2**20
@@ -51,7 +53,8 @@ def engine(request):
     return request.param
 
 
-CONFIG = Config(connect_timeout=1, read_timeout=1, s3={"addressing_style": "path"})
+CONFIG = Config(connect_timeout=30, read_timeout=30, s3={"addressing_style": "path"})
+HASTY = CONFIG.merge(Config(connect_timeout=1, read_timeout=1))
 
 
 @pytest.fixture
@@ -191,10 +194,10 @@ class TestExpiredCredentials:
     @pytest.mark.parametrize("status", ["400 Bad Request", "403 Forbidden"])
     def test_they_are_had_anew_and_nobody_notices(self, store, log_in, status, tmp_path):
         expiring = Expiring(status)
-        (tmp_path / "large").write_bytes(bytes(11 * MiB))
+        (tmp_path / "large").write_bytes(bytes(5 * MiB + 9))
         (tmp_path / "small").write_bytes(b"small")
         verbs = [
-            lambda made: list(made.run([Read(URL)] * 40)),
+            lambda made: list(made.run([Read(URL)] * 20)),
             lambda made: made.download(URL, tmp_path / "file"),
             lambda made: made.read(URL, span=Span(0, 10)),
             lambda made: made.write(URL, b"bytes", mode=CREATE),
@@ -418,3 +421,162 @@ def test_no_credentials_stop_the_job_before_anything_is_sent(engine, monkeypatch
             Retrying(S3Store(options)).read(URL)
         assert (caught.value.systemic, caught.value.attempts) == (True, 1)
         assert asked == []
+
+
+@pytest.fixture
+def large(engine):
+    """Makes a store that uploads in parts, in front of a server."""
+
+    def make(server, **more):
+        config = {"config": CONFIG}
+        more = {"transfer_config": LARGE_PARTS, "engine": engine, **more}
+        return Retrying(server.store(client_kwargs=config, **more), base=0.001)
+
+    return make
+
+
+class TestFilesThatChange:
+    """Output that somebody still writes to while it is being uploaded."""
+
+    @staticmethod
+    def uploading(path, size, *, always):
+        """A server in whose sight a file changes when its bytes come, once or always."""
+        changed: list[Asked] = []
+
+        def answer(asked: Asked) -> Said:
+            if asked.method == "POST":
+                begun = b"<R><UploadId>upload</UploadId></R>"
+                done = b"<R><ETag>1</ETag></R>"
+                return said("200 OK", begun if "uploads" in asked.path else done)
+            if asked.method == "PUT" and (always or not changed):
+                changed.append(asked)
+                path.write_bytes(os.urandom(size))
+            if asked.method == "DELETE":
+                return said("204 No Content")
+            return said("200 OK", ETag='"1"')
+
+        return answer
+
+    @pytest.mark.parametrize("always", [False, True])
+    def test_an_upload_in_parts_is_no_success(self, large, engine, always, tmp_path):
+        path = tmp_path / "up"
+        path.write_bytes(bytes(5 * MiB + 9))
+        answer = self.uploading(path, 5 * MiB + 9, always=always)
+        with fault_server(answer) as (server, asked):
+            (outcome,) = large(server).run([Upload(path, URL)])
+        completed = [each for each in asked if each.method == "POST" and "uploadId" in each.path]
+        aborted = [each for each in asked if each.method == "DELETE"]
+        if always:
+            assert isinstance(outcome, Failed)
+            assert isinstance(outcome.error, IntegrityError)
+            assert "was changed while it was being uploaded" in str(outcome.error)
+            assert outcome.error.attempts == 2
+            if engine == "curl":
+                # s3transfer completes an upload before anybody can look.
+                assert (len(completed), len(aborted)) == (0, 2)
+        else:
+            assert outcome == Done(0, None)
+
+    def test_a_draft_is_aborted(self, large, tmp_path):
+        path = tmp_path / "up"
+        path.write_bytes(b"bytes")
+        answer = self.uploading(path, 5, always=True)
+        with fault_server(answer) as (server, asked):
+            (outcome,) = large(server).run([Prepare(Url.local(path), URL)])
+        assert isinstance(outcome, Failed)
+        assert isinstance(outcome.error, IntegrityError)
+        begun = [each for each in asked if each.method == "POST"]
+        aborted = [each for each in asked if each.method == "DELETE"]
+        assert len(begun) == len(aborted) == outcome.error.attempts == 2
+
+
+class TestWrites:
+    """What a store keeps is what was sent, if that is looked at."""
+
+    @staticmethod
+    def keeping(keeps):
+        """A server that makes its etags of what it keeps of the bytes that it gets."""
+
+        def answer(asked: Asked) -> Said:
+            if asked.method == "POST":
+                begun = b"<R><UploadId>upload</UploadId></R>"
+                done = b'<R><ETag>"of-parts-3"</ETag></R>'
+                return said("200 OK", begun if "uploads" in asked.path else done)
+            if asked.method == "DELETE":
+                return said("204 No Content")
+            assert base64.b64decode(asked.headers["content-md5"]) == md5(asked.body).digest()
+            return said("200 OK", ETag=f'"{md5(keeps(asked.body)).hexdigest()}"')
+
+        return answer
+
+    @staticmethod
+    def writing(how, tmp_path):
+        (tmp_path / "small").write_bytes(BODY)
+        if how == "large":
+            (tmp_path / "large").write_bytes(os.urandom(5 * MiB + 9))
+        ways = {
+            "write": Write(URL, BODY),
+            "upload": Upload(tmp_path / "small", URL),
+            "large": Upload(tmp_path / "large", URL),
+            "condition": Write(URL, BODY, CREATE, repeatable=True),
+            "draft": Prepare(Url.local(tmp_path / "small"), URL),
+        }
+        return ways[how]
+
+    @pytest.mark.parametrize("how", ["write", "upload", "large", "condition", "draft"])
+    @pytest.mark.parametrize("keeps", [bytes, flipped], ids=["right", "wrong"])
+    def test_the_store_is_told_the_md5_and_its_own_is_compared(self, large, keeps, how, tmp_path):
+        with fault_server(self.keeping(keeps)) as (server, asked):
+            store = large(server, verify_writes=True)
+            (outcome,) = store.run([self.writing(how, tmp_path)])
+        if keeps is bytes:
+            assert isinstance(outcome, Done)
+        else:
+            assert isinstance(outcome, Failed)
+            assert isinstance(outcome.error, IntegrityError)
+            assert "s3://bucket/key: checksum mismatch" in str(outcome.error)
+            assert not outcome.error.transient
+            begun = [each for each in asked if "uploads" in each.path]
+            aborted = [each for each in asked if each.method == "DELETE"]
+            assert len(begun) == len(aborted)
+
+    @pytest.mark.parametrize("how", ["write", "upload", "large", "condition", "draft"])
+    def test_bytes_that_the_store_refuses_are_sent_once_more(self, large, how, tmp_path):
+        sound = self.keeping(bytes)
+        refused: list[Asked] = []
+
+        def answer(asked: Asked) -> Said:
+            if asked.method == "PUT" and not refused:
+                refused.append(asked)
+                body = b"<Error><Code>BadDigest</Code><Message>No</Message></Error>"
+                return said("400 Bad Request", body)
+            return sound(asked)
+
+        with fault_server(answer) as (server, _):
+            store = large(server, verify_writes=True)
+            (outcome,) = store.run([self.writing(how, tmp_path)])
+        assert isinstance(outcome, Done)
+        assert refused
+
+    @pytest.mark.parametrize("status", ["200 OK", "404 Not Found"])
+    def test_a_size_that_is_another_is_noticed_where_that_is_asked_for(
+        self, engine, status, tmp_path
+    ):
+        def answer(asked: Asked) -> Said:
+            if asked.method == "HEAD":
+                return said(status, Content_Length=len(BODY) - 1, ETag='"1"')
+            return said("200 OK", ETag='"1"')
+
+        (tmp_path / "up").write_bytes(BODY)
+        with fault_server(answer) as (server, asked):
+            bare = server.store(engine=engine, client_kwargs={"config": CONFIG})
+            store = Retrying(Verifying(bare), base=0.001)
+            (outcome,) = store.run([Upload(tmp_path / "up", URL)])
+        assert isinstance(outcome, Failed)
+        if status == "200 OK":
+            words = f"size mismatch: {len(BODY)} bytes were written, and the store has"
+            assert words in str(outcome.error)
+            assert isinstance(outcome.error, IntegrityError)
+            assert [each.method for each in asked] == ["PUT", "HEAD"] * 2
+        else:
+            assert isinstance(outcome.error, NotFoundError)

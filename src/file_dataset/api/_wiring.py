@@ -17,6 +17,7 @@ from file_dataset.adapters.layers.limited import Limited
 from file_dataset.adapters.layers.read_only import ReadOnly
 from file_dataset.adapters.layers.retrying import Retrying
 from file_dataset.adapters.layers.routed import Routed
+from file_dataset.adapters.layers.verifying import Verifying
 from file_dataset.adapters.local import LocalStore
 from file_dataset.adapters.memory import MemoryStore
 from file_dataset.adapters.registry import Registry, register_store
@@ -96,15 +97,18 @@ def store_for(options: Options | None, *, width: Width | None = None) -> Store:
     """The store in front of all stores, as the options say, asked for no more than is allowed."""
     s3 = _default_s3(_aws_environment()) if options is None else options.s3
     stores = {**_mounted, **({} if options is None else options.stores)}
+    verify = None if options is None else options.verify_writes
     mounts = {
-        Url.parse(text): _retrying(_served_by(store), width) for text, store in stores.items()
+        Url.parse(text): _mounted_store(store, width, verify) for text, store in stores.items()
     }
-    plain = Routed(mounts, functools.partial(_create, registry, s3, width))
+    plain = Routed(mounts, functools.partial(_create, registry, s3, width, verify))
     return Routed(mounts, functools.partial(_create_before, registry, plain))
 
 
-def _served_by(store: Store | Options) -> Store:
-    return store if isinstance(store, Store) else _s3_store(store.s3)
+def _mounted_store(store: Store | Options, width: Width | None, verify: str | None) -> Store:
+    if isinstance(store, Store):
+        return _layered(store, width, verify)
+    return _layered(_s3_store(store.s3), width, store.verify_writes)
 
 
 def _s3_store(options: S3Options) -> Store:
@@ -114,10 +118,12 @@ def _s3_store(options: S3Options) -> Store:
     return ReadOnly(store) if options.read_only else store
 
 
-def _create(registry: Registry, s3: S3Options, width: Width | None, scheme: str) -> Store:
+def _create(
+    registry: Registry, s3: S3Options, width: Width | None, verify: str | None, scheme: str
+) -> Store:
     """The store of a scheme that is mounted nowhere."""
     built_in = {"s3": functools.partial(_s3_store, s3)}
-    return _retrying(registry.create(scheme, built_in=built_in), width)
+    return _layered(registry.create(scheme, built_in=built_in), width, verify)
 
 
 def _create_before(registry: Registry, plain: Routed, scheme: str) -> Store:
@@ -133,11 +139,21 @@ def _of_archives(store: Store) -> dict[str, Callable[[], Store]]:
     return dict.fromkeys(ARCHIVES, functools.partial(ArchiveStore, store))
 
 
-def _retrying(store: Store, width: Width | None) -> Store:
+def _layered(store: Store, width: Width | None, verify: str | None) -> Store:
+    """A store with its retries, and as far as that was asked for, limits and a second look."""
     retrying = store if isinstance(store, Retrying) else Retrying(store)
-    if width is None:
-        return retrying
-    return attrs.evolve(retrying, store=_narrowed(retrying.store, width))
+    inside = retrying.store
+    if width is not None:
+        inside = _narrowed(inside, width)
+    if verify == "size" or (verify == "checksum" and not _looks_itself(inside)):
+        inside = Verifying(inside)
+    return retrying if inside is retrying.store else attrs.evolve(retrying, store=inside)
+
+
+def _looks_itself(store: Store) -> bool:
+    from file_dataset.adapters.s3 import S3Store
+
+    return isinstance(store, S3Store) and store.options.verify_writes
 
 
 def _narrowed(store: Store, width: Width) -> Store:

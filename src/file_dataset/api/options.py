@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
-from attrs.validators import deep_mapping
+from attrs.validators import deep_mapping, in_
 
 from file_dataset.api import _wiring
 from file_dataset.api._arguments import one_of
@@ -62,6 +62,10 @@ class Options:
         verify_reads: By what the bytes of whole objects of S3 are looked at when they have come:
             ``"checksum"``, the CRC-32 where the store tells one; ``"etag"``, also the MD5 that
             etags are on many stores, which takes seven times as long; ``"size"``, neither.
+        verify_writes: What is looked at of what was written: ``"size"`` asks for each object's,
+            which is one more request; ``"checksum"`` tells S3 the MD5 of what it gets, so that it
+            refuses other bytes, and compares its answer, and is ``"size"`` for all other stores;
+            None takes their word for it.
         requester_pays: Whether who asks agrees to pay for it, as some buckets of S3 want it.
         stores: For a URL prefix such as ``s3://public-bucket/`` or ``memory://``, the Store or the
             Options that serve it; the longest prefix wins.
@@ -82,6 +86,9 @@ class Options:
     engine: Literal["auto", "curl", "boto3"] = "auto"
     max_in_flight: int = 256
     verify_reads: Literal["checksum", "etag", "size"] = "checksum"
+    verify_writes: Literal["size", "checksum"] | None = attrs.field(
+        default=None, validator=in_((None, "size", "checksum"))
+    )
     requester_pays: bool = False
     read_only: bool = False
     s3: _wiring.S3Options = attrs.field(init=False, eq=False)
@@ -95,13 +102,14 @@ class Options:
             engine=self.engine,
             max_in_flight=self.max_in_flight,
             verify_reads=self.verify_reads,
+            verify_writes=self.verify_writes == "checksum",
             requester_pays=self.requester_pays,
             read_only=self.read_only,
         )
 
     def __reduce__(self) -> tuple[object, ...]:
         # By way of what knows how boto3's values are pickled.
-        return _unpickled, (self.s3, self.stores)
+        return _unpickled, (self.s3, self.stores, self.verify_writes)
 
     @property
     def s3_client(self) -> S3Client:
@@ -220,7 +228,11 @@ class Options:
         return cls({} if region_name is None else {"region_name": region_name}, client)
 
 
-def _unpickled(s3: _wiring.S3Options, stores: Mapping[str, Store | Options]) -> Options:
+def _unpickled(
+    s3: _wiring.S3Options,
+    stores: Mapping[str, Store | Options],
+    verify_writes: Literal["size", "checksum"] | None,
+) -> Options:
     return Options(
         s3.session_kwargs,
         s3.client_kwargs,
@@ -229,6 +241,7 @@ def _unpickled(s3: _wiring.S3Options, stores: Mapping[str, Store | Options]) -> 
         engine=s3.engine,
         max_in_flight=s3.max_in_flight,
         verify_reads=s3.verify_reads,
+        verify_writes=verify_writes,
         requester_pays=s3.requester_pays,
         read_only=s3.read_only,
     )

@@ -52,6 +52,9 @@ def test_it_pickles_to_an_equal_value():
         {"region_name": "eu-west-1"},
         {"endpoint_url": "http://localhost:1"},
         stores={"s3://public/": Options({"profile_name": "other"})},
+        verify_reads="etag",
+        verify_writes="size",
+        requester_pays=True,
     )
     assert copy_of(options) == options
     assert copy_of(copy_of(options)) == options

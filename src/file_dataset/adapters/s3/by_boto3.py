@@ -26,7 +26,7 @@ from file_dataset.adapters.s3.values import (
     cut,
     info,
     named,
-    size_of_file,
+    unchanging,
     within,
 )
 from file_dataset.domain.errors import (
@@ -140,8 +140,7 @@ class ByBoto3(Drafting):
             self._put(body, body.getbuffer().nbytes, url, mode)
 
     def _upload(self, path: Path, url: Url, mode: WriteMode) -> None:
-        with local_errors(Url.local(path)):
-            size = size_of_file(path)
+        with unchanging(path) as size, local_errors(Url.local(path)):
             if mode is OVERWRITE:
                 self._overwrite(path, size, url)
             else:

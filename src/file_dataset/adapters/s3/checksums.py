@@ -167,6 +167,24 @@ def _begin_md5() -> Sum:
     return hashlib.md5(usedforsecurity=False)
 
 
+def digest_header(digest: bytes) -> tuple[str, str]:
+    """The header by which a store is told the MD5 of what it gets, so that it looks at it."""
+    return "Content-MD5", base64.b64encode(digest).decode()
+
+
+def check_kept(url: Url, said: Mapping[str, str], digest: bytes) -> None:
+    """Raise IntegrityError if a store's answer tells another MD5 than that of what was sent."""
+    kept = _of_etag(said)
+    if kept is not None and kept.digest != digest:
+        error = IntegrityError(
+            f"{url.redacted}: checksum mismatch: bytes with the MD5 {digest.hex()} were sent, and "
+            f"the store has such with {kept.digest.hex()}",
+            url=url,
+        )
+        error.transient = True
+        raise error
+
+
 def check(url: Url, said: Mapping[str, str], data: bytes, how: VerifyReads) -> None:
     """Raise IntegrityError unless an object's bytes have the checksum that an answer tells."""
     wanted = expected(said, how)

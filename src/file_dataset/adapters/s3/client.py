@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from file_dataset.adapters.s3.digests import compare_what_is_written
 from file_dataset.adapters.s3.engines import Engines
 from file_dataset.adapters.s3.pickling import is_set
 from file_dataset.adapters.s3.ranges import refuse_other_ranges
@@ -62,6 +63,8 @@ def connect(options: S3Options) -> Connected:
     refuse_other_ranges(client)
     if options.read_only:
         refuse_writes(client)
+    if options.verify_writes:
+        compare_what_is_written(client)
     if options.requester_pays:
         client.meta.events.register("before-call.s3", _agree_to_pay)
     credentials = _credentials(core, arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC
@@ -13,7 +14,7 @@ import attrs
 
 from file_dataset.adapters.s3.multipart import Part, begun, complete, parts_of
 from file_dataset.adapters.s3.parts import MakePart, NotCopied, bring_part, copy_part, send_part
-from file_dataset.adapters.s3.values import named, size_of_file
+from file_dataset.adapters.s3.values import named, refuse_changed, status_of_file
 from file_dataset.domain.errors import NotFoundError, PreconditionFailedError
 from file_dataset.domain.files import local_errors
 from file_dataset.domain.objects import ObjectInfo, Span
@@ -59,9 +60,12 @@ class Drafting(PerObjectStore):
         if source.is_local:
             path = Path(source.path)
             with local_errors(source):
-                size = size_of_file(path)
+                before = status_of_file(path)
+            size = before.st_size
             with self._calling(url) as client, begun(client, url, **attempt) as upload:
                 etags = self._send_parts(client, path, url, self._parts(size), upload)
+                with local_errors(source):
+                    refuse_changed(path, before, os.stat(path))
         else:
             found = self._stat(source)
             size = found.size

@@ -81,5 +81,8 @@ def _make(connected: Connected, options: S3Options) -> Carrier | str:
     from file_dataset.adapters.s3.curl.places import unsuited
 
     return unsuited(connected.client) or Carrier.of(
-        connected, most=options.max_in_flight, verify_reads=options.verify_reads
+        connected,
+        most=options.max_in_flight,
+        verify_reads=options.verify_reads,
+        verify_writes=options.verify_writes,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from file_dataset.adapters.s3.values import named
+from file_dataset.adapters.s3.values import named, unchanging
 from file_dataset.domain.objects import Span
 from file_dataset.domain.url import Url
 
@@ -74,7 +74,8 @@ def upload_parts(
         Declined: If boto3 has to do it all.
     """
     with begun(client, url) as upload:
-        etags = carrier.send_parts(path, url, parts, upload=upload, at_once=at_once)
+        with unchanging(path):
+            etags = carrier.send_parts(path, url, parts, upload=upload, at_once=at_once)
         complete(client, url, upload, etags)
 
 

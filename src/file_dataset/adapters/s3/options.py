@@ -96,14 +96,16 @@ class S3Options:
             ``"checksum"``, the CRC-32 where the store tells one; ``"etag"``, also the MD5 that
             etags are on many stores, which takes seven times as long; ``"size"``, neither.
 
+        verify_writes: Whether the store is told the MD5 of what is written, so that it looks at
+            what it gets, and its answer is compared.
         requester_pays: Whether who asks agrees to pay for it, as some buckets want it.
         read_only: Whether the client refuses everything but reads.
 
     >>> S3Options({"aws_secret_access_key": "hush"}, {"endpoint_url": "http://localhost:9000"})
     S3Options(session_kwargs={'aws_secret_access_key': '***'},
         client_kwargs={'endpoint_url': 'http://localhost:9000'}, max_concurrency=32,
-        engine='auto', max_in_flight=256, verify_reads='checksum', requester_pays=False,
-        read_only=False)
+        engine='auto', max_in_flight=256, verify_reads='checksum', verify_writes=False,
+        requester_pays=False, read_only=False)
     """
 
     session_kwargs: Mapping[str, Any] = attrs.field(factory=dict, converter=_copied, repr=_redacted)
@@ -115,6 +117,7 @@ class S3Options:
     verify_reads: VerifyReads = attrs.field(
         default="checksum", validator=in_(get_args(VerifyReads))
     )
+    verify_writes: bool = attrs.field(default=False, validator=instance_of(bool))
     requester_pays: bool = attrs.field(default=False, validator=instance_of(bool))
     read_only: bool = attrs.field(default=False, validator=instance_of(bool))
     _client: _Client = attrs.field(factory=_Client, init=False, repr=False, eq=False)
@@ -181,6 +184,7 @@ class S3Options:
             self.engine,
             self.max_in_flight,
             self.verify_reads,
+            self.verify_writes,
             self.requester_pays,
             self.read_only,
         )

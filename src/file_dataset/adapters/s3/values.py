@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -18,6 +19,7 @@ from file_dataset.domain.errors import (
     StoreError,
     UnsupportedError,
 )
+from file_dataset.domain.files import local_errors
 from file_dataset.domain.objects import IfMatch, ObjectInfo, Span, WriteMode
 from file_dataset.domain.url import Url
 
@@ -105,11 +107,40 @@ def within(data: bytes, content_range: str, url: Url, span: Span) -> bytes:
     return data
 
 
-def size_of_file(path: Path) -> int:
-    """The size of a regular file. Raises UnsupportedError for anything else."""
+def status_of_file(path: Path) -> os.stat_result:
+    """What the system tells of a regular file. Raises UnsupportedError for anything else."""
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, "is a directory", str(path))
     if not stat.S_ISREG(status.st_mode):
         raise UnsupportedError(f"{path}: is a device, a pipe or a socket, not a file")
-    return status.st_size
+    return status
+
+
+def refuse_changed(path: Path, before: os.stat_result, now: os.stat_result) -> None:
+    """Raise IntegrityError if a file is not the one any more that it was before."""
+    if (before.st_size, before.st_mtime_ns, before.st_ino) != (
+        now.st_size,
+        now.st_mtime_ns,
+        now.st_ino,
+    ):
+        error = IntegrityError(
+            f"{path}: was changed while it was being uploaded: see that nothing writes to a file "
+            f"any more once it is given away"
+        )
+        error.transient = True
+        raise error
+
+
+@contextlib.contextmanager
+def unchanging(path: Path) -> Iterator[int]:
+    """The size of a regular file in bytes, which has to stay as it is until the context ends.
+
+    Raises:
+        StoreError: If it is no regular file, or was changed meanwhile.
+    """
+    with local_errors(Url.local(path)):
+        before = status_of_file(path)
+    yield before.st_size
+    with local_errors(Url.local(path)):
+        refuse_changed(path, before, os.stat(path))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from file_dataset.adapters.s3.carried import Declined
 from file_dataset.adapters.s3.multipart import parts_of, upload_parts
-from file_dataset.domain.errors import StoreError
+from file_dataset.domain.errors import IntegrityError, StoreError
 from file_dataset.domain.url import Url
 
 MIB = 2**20
@@ -95,6 +95,7 @@ NAMED = {"Bucket": "bucket", "Key": "dir/key"}
 
 
 def uploaded(client, carrier, tmp_path):
+    (tmp_path / "file").touch()
     upload_parts(cast(Any, client), cast(Any, carrier), tmp_path / "file", URL, PARTS, at_once=3)
 
 
@@ -169,3 +170,16 @@ def test_an_upload_that_cannot_be_aborted_is_told_in_the_log(error, second, tmp_
     assert record.getMessage().startswith(
         "Could not abort the upload upload of s3://bucket/dir/key: "
     )
+
+
+def test_an_upload_of_a_file_that_changes_meanwhile_is_aborted(tmp_path):
+    class Writing(Carrier):
+        def send_parts(self, path, *rest, **more):
+            path.write_bytes(b"more")
+            return super().send_parts(path, *rest, **more)
+
+    client = Client()
+    with pytest.raises(IntegrityError, match="was changed while it was being uploaded"):
+        uploaded(client, Writing(), tmp_path)
+
+    assert [name for name, _ in client.calls] == ["create", "abort"]

@@ -66,7 +66,8 @@ class TestSecrets:
         assert repr(options) == (
             "S3Options(session_kwargs={'region_name': 'eu-west-1'}, "
             "client_kwargs={'verify': False}, max_concurrency=32, engine='auto', "
-            "max_in_flight=256, verify_reads='checksum', requester_pays=False, read_only=False)"
+            "max_in_flight=256, verify_reads='checksum', verify_writes=False, "
+            "requester_pays=False, read_only=False)"
         )
 
     def test_they_are_in_no_error(self):
@@ -118,10 +119,12 @@ class TestPickling:
         assert copy.copy(options) == copy.deepcopy(options) == options
 
     def test_what_differs_from_the_defaults_travels(self):
-        options = S3Options({}, {}, None, 5, "boto3", 6, "etag", requester_pays=True)
+        options = S3Options(
+            {}, {}, None, 5, "boto3", 6, "etag", verify_writes=True, requester_pays=True
+        )
         again = pickle.loads(pickle.dumps(options))
         assert again == options
-        assert (again.verify_reads, again.requester_pays) == ("etag", True)
+        assert (again.verify_reads, again.verify_writes, again.requester_pays) == ("etag", 1, 1)
         assert S3Options() not in (again, options)
 
     def test_unsigned_stays_unsigned(self):

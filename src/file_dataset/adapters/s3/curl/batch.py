@@ -33,6 +33,7 @@ class Batch:
         place: Tells where a bucket is; raises OnlyBoto3Error if only boto3 can go there.
         transfer: From which size on objects are moved in parts, and in which.
         verify_reads: By what the bytes of objects are looked at when they have come.
+        verify_writes: Whether the store is to look at what it gets.
 
     Attributes:
         streams: The connections for parts.
@@ -44,10 +45,12 @@ class Batch:
         transfer: TransferConfig,
         *,
         verify_reads: VerifyReads = "checksum",
+        verify_writes: bool = False,
     ) -> None:
         self._known_place = place
         self._transfer = transfer
         self._verify_reads = verify_reads
+        self._verify_writes = verify_writes
         self._refused: set[str] = set()
         # The first of an object's connections is its own.
         self.streams = Streams(
@@ -67,11 +70,15 @@ class Batch:
                 return Describe(url, self._place(url))
             case Upload(path, url, mode) if mode is OVERWRITE:
                 return SendFile(
-                    url, self._place(url), path, most=self._transfer.multipart_threshold
+                    url,
+                    self._place(url),
+                    path,
+                    most=self._transfer.multipart_threshold,
+                    verify=self._verify_writes,
                 )
             case Write(url, data, mode) if mode is OVERWRITE:
                 if memoryview(data).nbytes < self._transfer.multipart_threshold:
-                    return Send(url, self._place(url), data)
+                    return Send(url, self._place(url), data, verify=self._verify_writes)
         raise Declined
 
     def _fetch(self, url: Url, sink: Sink) -> Fetch:

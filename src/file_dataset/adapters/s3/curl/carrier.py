@@ -49,6 +49,7 @@ class Carrier:
         keys: Gives the credentials as they are now.
         most: How many requests of a batch may be under way at once.
         verify_reads: By what the bytes of objects are looked at when they have come.
+        verify_writes: Whether the store is to look at what it gets.
     """
 
     def __init__(
@@ -59,15 +60,22 @@ class Carrier:
         *,
         most: int,
         verify_reads: VerifyReads = "checksum",
+        verify_writes: bool = False,
     ) -> None:
         self._client = client
         self._verify_reads = verify_reads
+        self._verify_writes = verify_writes
         self._engine = Engine(network, keys, most=most)
         self._places: dict[str, Place] = {}
 
     @classmethod
     def of(
-        cls, connected: Connected, *, most: int, verify_reads: VerifyReads = "checksum"
+        cls,
+        connected: Connected,
+        *,
+        most: int,
+        verify_reads: VerifyReads = "checksum",
+        verify_writes: bool = False,
     ) -> Carrier:
         """What serves in place of a client, with its configuration and its credentials."""
         from botocore.exceptions import BotoCoreError, ClientError
@@ -86,7 +94,14 @@ class Carrier:
 
         network = Network.of(client, verify=connected.verify)
         most = min(most, _affordable())
-        return cls(client, network, keys, most=most, verify_reads=verify_reads)
+        return cls(
+            client,
+            network,
+            keys,
+            most=most,
+            verify_reads=verify_reads,
+            verify_writes=verify_writes,
+        )
 
     def stand_in(self) -> str | None:
         """Why the client does not really use the network now, in words, or None."""
@@ -96,7 +111,12 @@ class Carrier:
         self, requests: Sequence[Request[object]], transfer: TransferConfig
     ) -> Iterator[Carried]:
         """What becomes of each request; Declined where boto3 is to carry it out."""
-        batch = Batch(self.place, transfer, verify_reads=self._verify_reads)
+        batch = Batch(
+            self.place,
+            transfer,
+            verify_reads=self._verify_reads,
+            verify_writes=self._verify_writes,
+        )
         tasks = ((index, partial(batch.task, request)) for index, request in enumerate(requests))
         tries_again = retries_itself(self._client)
         with closing(self._engine.run(tasks, batch.streams)) as results:
@@ -167,13 +187,11 @@ class Carrier:
             Declined: If boto3 has to do it.
         """
         place = self._known_place(url.authority)
+        send = partial(SendPart, url, place, path, upload=upload, verify=self._verify_writes)
         etags: dict[int, str] = {}
         for attempt in range(1, _ATTEMPTS + 1):
             missing = [part for part in parts if part.number not in etags]
-            tasks = (
-                (part.number, partial(SendPart, url, place, path, part, upload=upload))
-                for part in missing
-            )
+            tasks = ((part.number, partial(send, part)) for part in missing)
             with closing(self._engine.run(tasks, Streams(0), most=at_once)) as results:
                 for carried in results:
                     value = carried.value

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from file_dataset.adapters.s3.carried import Declined
-from file_dataset.adapters.s3.curl.answers import headers
+from file_dataset.adapters.s3.checksums import check_kept, digest_header
+from file_dataset.adapters.s3.curl.answers import described
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.places import Place
 from file_dataset.adapters.s3.curl.signing import UNSIGNED, quoted
 from file_dataset.adapters.s3.curl.tasks import Task
 from file_dataset.adapters.s3.multipart import Part
-from file_dataset.adapters.s3.values import size_of_file
+from file_dataset.adapters.s3.values import refuse_changed, status_of_file
 from file_dataset.domain.errors import StoreError
 from file_dataset.domain.files import local_errors
 from file_dataset.domain.requests import Data
@@ -27,24 +29,35 @@ class Send(Task):
         place: How it is addressed.
         data: The bytes.
         query: Which part of an upload they are, if they are one.
+        verify: Whether the store is told their MD5, so that it looks at what it gets.
     """
 
     operation = "PutObject"
 
-    def __init__(self, url: Url, place: Place, data: Data, *, query: str = "") -> None:
+    def __init__(
+        self, url: Url, place: Place, data: Data, *, query: str = "", verify: bool = False
+    ) -> None:
         super().__init__(url, place)
         self._data = data
         self._query = query
+        self._verify = verify
+        self._md5 = b""
 
     def begin(self) -> Exchange:
         """The request, with the bytes."""
         data = _flat(self._data)
         payload = hashlib.sha256(data).hexdigest() if self.place.hashes else UNSIGNED
-        return Exchange(self, "PUT", query=self._query, body=data, payload=payload)
+        sent: tuple[tuple[str, str], ...] = ()
+        if self._verify:
+            self._md5 = hashlib.md5(data, usedforsecurity=False).digest()
+            sent = (digest_header(self._md5),)
+        return Exchange(self, "PUT", query=self._query, body=data, payload=payload, headers=sent)
 
-    def end(self, exchange: Exchange) -> object:  # noqa: ARG002 - the answer says nothing more
+    def end(self, exchange: Exchange) -> object:
         """None; and the bytes are let go of."""
         self._data = b""
+        if self._verify:
+            check_kept(self.url, described(exchange.head), self._md5)
         return None
 
 
@@ -62,10 +75,13 @@ class SendFile(Send):
         place: How it is addressed.
         path: The file.
         most: The size in bytes above which boto3 is to do it.
+        verify: As in ``Send``.
     """
 
-    def __init__(self, url: Url, place: Place, path: Path, *, most: int) -> None:
-        super().__init__(url, place, b"")
+    def __init__(
+        self, url: Url, place: Place, path: Path, *, most: int, verify: bool = False
+    ) -> None:
+        super().__init__(url, place, b"", verify=verify)
         self._path = path
         self._most = most
 
@@ -73,10 +89,12 @@ class SendFile(Send):
         """The request, with the file's bytes."""
         # Most files are small: their path is not made into a Url unless something is wrong.
         try:
-            if size_of_file(self._path) >= self._most:
+            before = status_of_file(self._path)
+            if before.st_size >= self._most:
                 raise Declined
             with open(self._path, "rb", buffering=0) as file:
                 self._data = file.read()
+                refuse_changed(self._path, before, os.fstat(file.fileno()))
         except OSError:
             with local_errors(Url.local(self._path)):
                 raise
@@ -92,13 +110,23 @@ class SendPart(Send):
         path: The file.
         part: Which of its bytes.
         upload: The id of the upload.
+        verify: As in ``Send``.
     """
 
     operation = "UploadPart"
 
-    def __init__(self, url: Url, place: Place, path: Path, part: Part, *, upload: str) -> None:
+    def __init__(
+        self,
+        url: Url,
+        place: Place,
+        path: Path,
+        part: Part,
+        *,
+        upload: str,
+        verify: bool = False,
+    ) -> None:
         query = f"partNumber={part.number}&uploadId={quoted(upload).replace('/', '%2F')}"
-        super().__init__(url, place, b"", query=query)
+        super().__init__(url, place, b"", query=query, verify=verify)
         self._path = path
         self._span = part.span
 
@@ -115,8 +143,8 @@ class SendPart(Send):
 
     def end(self, exchange: Exchange) -> str:
         """The part's etag, from the answer."""
-        self._data = b""
-        etag = headers(exchange.head).get("etag")
+        super().end(exchange)
+        etag = described(exchange.head).get("etag")
         if not etag:
             raise StoreError(f"{self.url.redacted}: the store gave a part of it no etag")
         return etag
