@@ -30,6 +30,7 @@ _HEADERS = frozenset(
         "amz-sdk-request",
         "authorization",
         "content-length",
+        "content-md5",
         "expect",
         "user-agent",
         "x-amz-content-sha256",

@@ -23,6 +23,7 @@ from file_dataset.adapters.s3.curl.sending import Send, SendFile, SendPart
 from file_dataset.adapters.s3.curl.signing import UNSIGNED
 from file_dataset.adapters.s3.multipart import Part
 from file_dataset.domain.errors import (
+    IntegrityError,
     NotFoundError,
     PermissionDeniedError,
     StoreError,
@@ -114,12 +115,17 @@ class TestSendFile:
             assert name in str(value)
             assert not asked
 
-    def test_a_file_that_changes_its_length_is_sent_as_it_is_read(self, path):
-        with mock.patch("file_dataset.adapters.s3.curl.sending.size_of_file", return_value=50):
-            value, (asked,) = carried_out(lambda: SendFile(URL, PLACE, path, most=60), Answer(200))
+    def test_a_file_that_changes_while_it_is_read_is_not_sent(self, path, tmp_path):
+        (tmp_path / "before").write_bytes(DATA)
+        before = os.stat(tmp_path / "before")
+        with mock.patch(
+            "file_dataset.adapters.s3.curl.sending.status_of_file", return_value=before
+        ):
+            value, asked = carried_out(lambda: SendFile(URL, PLACE, path, most=101), Answer(200))
 
-        assert value is None
-        assert asked.body == DATA
+        assert isinstance(value, IntegrityError)
+        assert value.transient
+        assert not asked
 
 
 class TestSendPart:
