@@ -117,7 +117,7 @@ class TestSendFile:
 
     def test_a_file_that_changes_while_it_is_read_is_not_sent(self, path, tmp_path):
         (tmp_path / "before").write_bytes(DATA)
-        before = os.stat(tmp_path / "before")
+        before = (tmp_path / "before").stat()
         with mock.patch(
             "file_dataset.adapters.s3.curl.sending.status_of_file", return_value=before
         ):
