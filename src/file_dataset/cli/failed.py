@@ -25,7 +25,7 @@ def write_failures(result: RunResult, job: Job, path: Path) -> None:
     """The failures, with the sources of their rows beside them and, in Parquet, the job."""
     sources = result.failed_rows().set_index("id").map(_redacted).reset_index()
     frame = result.failures.merge(sources, on="id", how="left")
-    metadata = {_JOB: job.to_json().encode()}
+    metadata = {_JOB: job.without_secrets.to_json().encode()}
     tables.write_table(frame, path, metadata)
 
 

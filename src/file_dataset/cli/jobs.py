@@ -12,11 +12,14 @@ from typing import Any, Literal
 
 import attrs
 import click
+from attrs.validators import deep_iterable, in_, instance_of, optional
 
 from file_dataset import Pipeline, Url
 from file_dataset import command as row_command
 
-_text = attrs.validators.instance_of(str)
+_is_text = instance_of(str)
+_is_number = instance_of((int, float))
+_LEFT_OUT = "***"
 
 
 @attrs.frozen(kw_only=True)
@@ -39,19 +42,27 @@ class Job:
         keep_failed: A directory.
     """
 
-    function: str = attrs.field(validator=_text)
-    directory: str = attrs.field(validator=_text)
-    into: str = attrs.field(validator=_text)
-    command: str = attrs.field(default="", validator=_text)
-    outputs: Sequence[str] = attrs.field(default=(), converter=tuple)
-    workers: int = 1
-    isolation: Literal["thread", "process"] = "thread"
-    timeout: float | None = None
-    commit: Literal["atomic", "plain"] = "atomic"
-    if_exists: Literal["replace", "skip", "error"] = "replace"
-    version: str | None = None
-    max_failures: float | None = None
-    keep_failed: str | None = None
+    function: str = attrs.field(validator=_is_text)
+    directory: str = attrs.field(validator=_is_text)
+    into: str = attrs.field(validator=_is_text)
+    command: str = attrs.field(default="", validator=_is_text)
+    outputs: Sequence[str] = attrs.field(
+        default=(), converter=tuple, validator=deep_iterable(_is_text)
+    )
+    workers: int = attrs.field(default=1, validator=instance_of(int))
+    isolation: Literal["thread", "process"] = attrs.field(
+        default="thread", validator=in_(("thread", "process"))
+    )
+    timeout: float | None = attrs.field(default=None, validator=optional(_is_number))
+    commit: Literal["atomic", "plain"] = attrs.field(
+        default="atomic", validator=in_(("atomic", "plain"))
+    )
+    if_exists: Literal["replace", "skip", "error"] = attrs.field(
+        default="replace", validator=in_(("replace", "skip", "error"))
+    )
+    version: str | None = attrs.field(default=None, validator=optional(_is_text))
+    max_failures: float | None = attrs.field(default=None, validator=optional(_is_number))
+    keep_failed: str | None = attrs.field(default=None, validator=optional(_is_text))
 
     @classmethod
     def here(cls, told: Mapping[str, Any]) -> Job:
@@ -76,8 +87,11 @@ class Job:
         """This job, with what was told anew; a function that was is looked for here.
 
         Raises:
+            UsageError: If the destination is not told anew, and what is secret in it was left out.
             ValueError: For a destination that is no URL and no path.
         """
+        if "into" not in told and _LEFT_OUT in self.into and not Url.parse(self.into).is_local:
+            raise click.UsageError("what is secret in the destination was left out; give --into")
         before = attrs.asdict(self)
         directory = before.pop("directory")
         if "function" in told:
@@ -94,8 +108,14 @@ class Job:
         """
         try:
             return cls(**json.loads(text))
-        except (TypeError, ValueError) as error:
+        # What json does not say by itself: a depth that Python does not reach.
+        except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"no description of a run: {error}") from error
+
+    @property
+    def without_secrets(self) -> Job:
+        """The job as it may be shown and kept."""
+        return attrs.evolve(self, into=Url.parse(self.into).redacted)
 
     def to_json(self) -> str:
         """The job as a text."""

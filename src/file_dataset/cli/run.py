@@ -172,7 +172,8 @@ def retry(
     """
     output = _Output(results=results, failures=failures, as_json=as_json, progress=progress)
     job = _job_of(file, _given(options))
-    click.echo(f"Running {job.function or job.command} into {job.into}", err=True)
+    what, into = job.function or job.command, job.without_secrets.into
+    click.echo(f"Running {what} into {into}", err=True)
 
     def rows() -> pd.DataFrame:
         return rows_to_retry(

@@ -98,6 +98,12 @@ def test_tables_that_do_not_tell_what_to_run_are_refused(failures, table, said):
         *("", "[]", "7", "null", "{", "{}"),
         '{"function": 7, "directory": "", "into": ""}',
         '{"function": "a:b", "directory": "", "into": "", "more": 1}',
+        '{"function": "a:b", "directory": "", "into": "", "workers": "2"}',
+        '{"function": "a:b", "directory": "", "into": "", "isolation": "container"}',
+        '{"function": "a:b", "directory": "", "into": "", "timeout": {}}',
+        '{"function": "a:b", "directory": "", "into": "", "max_failures": [1]}',
+        '{"function": "a:b", "directory": "", "into": "", "keep_failed": 1}',
+        pytest.param("[" * 100_000, id="deep"),
     ],
 )
 def test_a_file_with_a_damaged_description_is_refused(text, tmp_path):
@@ -154,6 +160,20 @@ def test_a_job_is_told_in_a_directory_and_holds_in_every_other(tmp_path, monkeyp
         "m:f",
         "/",
     )
+
+
+def test_what_is_secret_in_a_destination_is_not_kept_and_a_retry_asks_for_it(tmp_path):
+    job = Job.here({"function": "m:f", "into": "https://user:c4n4ry@host/out?token=c4n4ry"})
+    pipeline = Pipeline(lambda d: {}, into_path="memory://out")
+    path = tmp_path / "failures.parquet"
+    write_failures(pipeline.run(pd.DataFrame({"id": [1], "a.txt": ["/none"]})), job, path)
+    assert b"c4n4ry" not in path.read_bytes()
+    read = read_job(path)
+    assert read is not None
+    assert read.into == "https://***@host/out?***"
+    with pytest.raises(click.UsageError, match="give --into"):
+        read.but({})
+    assert read.but({"into": "/out"}).into == "/out"
 
 
 @pytest.mark.parametrize(
