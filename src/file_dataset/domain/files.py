@@ -100,6 +100,27 @@ def _subject(error: OSError, url: Url) -> str:
     return name
 
 
+def check_no_links(url: Url, above: Url) -> None:
+    """Look whether what leads to a local file from a directory above it are directories.
+
+    Raises:
+        UnsupportedError: If one of them is a symbolic link, which may lead anywhere.
+    """
+    path = above.path
+    for name in url.path.removeprefix(above.stem).split("/")[:-1]:
+        path = f"{path}/{name}"
+        if os.path.islink(path):
+            raise link_refused(path)
+
+
+def link_refused(path: str) -> UnsupportedError:
+    """The error about a link in the place of a directory below a destination."""
+    return UnsupportedError(
+        f"{path}: is a symbolic link, where only a directory may be; take it away",
+        url=Url.local(path),
+    )
+
+
 def temporary_name(path: Path) -> Path:
     """A name beside the path that no one else has, hidden, and known as ours to who sweeps."""
     return path.with_name(_temporary())

@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 
 from file_dataset.domain.errors import AlreadyExistsError
+from file_dataset.domain.files import check_no_links
 from file_dataset.domain.objects import CREATE, OVERWRITE, WriteMode
 from file_dataset.domain.outcomes import Failed
 from file_dataset.domain.plan import RowResult, run_rows, settle_rows
@@ -64,6 +65,13 @@ class Publishing:
     def _target(self, row: Row, name: str) -> Url:
         return self.into.joined(str(row.id), name)
 
+    def _contained(self, row: Row, name: str) -> Url:
+        """The target, unless a link on the way leads elsewhere; it may be somebody else's."""
+        target = self._target(row, name)
+        if target.is_local:
+            check_no_links(target, self.into)
+        return target
+
     def _done(self, row: Row) -> RowDone[Url]:
         targets = {
             name: None if source is None else self._target(row, name)
@@ -77,7 +85,7 @@ class Publishing:
         whole: list[Row] = []
 
         def prepare(position: int, name: str, source: Url) -> Prepare:
-            return Prepare(source, self._target(rows[position], name))
+            return Prepare(source, self._contained(rows[position], name))
 
         def complete(position: int, name: str, _: Url) -> Complete:
             return Complete(hidden[self._target(whole[position], name)])
@@ -118,7 +126,7 @@ class Publishing:
         sound = [row for row in rows if row.id not in bad]
 
         def write(position: int, name: str, source: Url) -> Request[None]:
-            target = self._target(sound[position], name)
+            target = self._contained(sound[position], name)
             if source.is_local:
                 return Upload(Path(source.path), target, self.mode)
             return Copy(source, target, self.mode)

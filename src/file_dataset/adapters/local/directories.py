@@ -19,8 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from file_dataset.domain.errors import UnsupportedError
-from file_dataset.domain.url import Url
+from file_dataset.domain.files import link_refused
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY
 _NEW: Final = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
@@ -202,8 +201,5 @@ def _links_told(path: Path) -> Iterator[None]:
         yield
     except NotADirectoryError as error:
         if os.path.islink(path):
-            raise UnsupportedError(
-                f"{path}: is a symbolic link, where only a directory may be; take it away",
-                url=Url.local(path),
-            ) from error
+            raise link_refused(str(path)) from error
         raise

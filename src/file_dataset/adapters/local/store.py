@@ -27,8 +27,9 @@ from file_dataset.domain.errors import (
     RangeNotSatisfiableError,
     UnsupportedError,
 )
-from file_dataset.domain.files import is_temporary, local_errors, replacing
+from file_dataset.domain.files import check_no_links, is_temporary, local_errors, replacing
 from file_dataset.domain.half_written import begin, half_written, remove_empty, stamp
+from file_dataset.domain.names import RECORDS
 from file_dataset.domain.objects import (
     CREATE,
     IfMatch,
@@ -105,6 +106,7 @@ class LocalStore(PerObjectStore):
             _copy_file(source, temporary)
 
     def _delete(self, url: Url) -> None:
+        _check_records(url)
         with contextlib.suppress(NotFoundError), local_errors(url):
             os.unlink(url.path)
 
@@ -283,9 +285,17 @@ def _replace_version(temporary: Path, url: Url, etag: str) -> None:
 
 
 def _check(url: Url) -> None:
-    """Raise InvalidUrlError if no object can be where a URL leads."""
+    """Raise InvalidUrlError if no object can be where a URL leads; also as _check_records()."""
     if is_staged(url):
         raise InvalidUrlError(f"{url}: such directories are for files that are not complete")
+    _check_records(url)
+
+
+def _check_records(url: Url) -> None:
+    """Raise UnsupportedError if a link leads from the records of a destination elsewhere."""
+    into, records, _ = url.path.partition(f"/{RECORDS}/")
+    if records:
+        check_no_links(url, Url.local(into or "/"))
 
 
 def _made(prepared: Prepared) -> int:
