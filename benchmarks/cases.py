@@ -10,6 +10,7 @@ from benchmarks.content import Family
 from benchmarks.workloads import Blobs, Download, Listing, Rows, Sizes, Upload, Workload
 
 OURS = "file_dataset"
+PACKED = "file_dataset-packed"
 UNIT = "obstore"
 
 ALL = (
@@ -46,6 +47,7 @@ class Case:
         contenders: Who takes part.
         unit: The contender whose time is 1; None is the fastest of all but us.
         bar: What our time may be, in units.
+        judged: Whose time that is.
         pinned: Whether the client has one core, and the server the other.
         rounds: How often everyone is measured who is not far behind.
     """
@@ -56,6 +58,7 @@ class Case:
     contenders: tuple[str, ...] = ALL
     unit: str | None = UNIT
     bar: float | None = None
+    judged: str = OURS
     pinned: bool = True
     rounds: int = 5
 
@@ -76,6 +79,7 @@ class Case:
 
 _SMALL, _MIDDLE, _LARGE = Family(5000, 2**12), Family(1000, 2**18), Family(4, 2**28)
 _SCATTERED, _FEW = Family(5000, 2**12, step=10), Family(1000, 2**12)
+_MANY = Family(10_000, 2**12)
 
 _PLAIN = {
     "download-small": Case("Download 5,000 x 4 KiB", Download(_SMALL), bar=0.5),
@@ -104,6 +108,7 @@ def _elsewhere() -> Iterator[tuple[str, Case]]:
     for name, bar in (("download-small", 0.6), ("upload-small", None), ("rows", None)):
         late = attrs.evolve(_PLAIN[name], contenders=_LATE, unit="obstore-128", bar=bar, rounds=3)
         yield f"{name}-20ms", attrs.evolve(late, server="20ms")
+    yield from _packed()
     # Where a listing is no short cut.
     yield (
         "sizes-scattered",
@@ -113,6 +118,23 @@ def _elsewhere() -> Iterator[tuple[str, Case]]:
         title = f"{name.capitalize()} 1,000 x 4 KiB"
         case = Case(title, work, contenders=(OURS, UNIT, "boto3"), rounds=3)
         yield f"{name}-rclone", attrs.evolve(case, server="rclone")
+
+
+def _packed() -> Iterator[tuple[str, Case]]:
+    """Members of archives beside the same files as single objects."""
+    for name, work in (("blobs", Blobs(_MANY)), ("download", Download(_MANY))):
+        title = "Blob table of" if name == "blobs" else "Download"
+        case = Case(
+            f"{title} 10,000 x 4 KiB, packed beside single objects",
+            work,
+            contenders=(PACKED, OURS, UNIT),
+            unit=OURS,
+            judged=PACKED,
+            rounds=3,
+        )
+        yield f"{name}-packed", case
+        late = attrs.evolve(case, contenders=(PACKED, OURS, "obstore-128"), server="20ms")
+        yield f"{name}-packed-20ms", attrs.evolve(late, bar=0.2)
 
 
 CASES = _PLAIN | dict(_elsewhere())

@@ -222,9 +222,10 @@ class Report:
 
 def against_bar(report: CaseReport) -> Against | None:
     """How we did in a case; None if it has no bar, or we or the unit took no part."""
-    if report.case.bar is None or OURS not in report.rounds or report.unit is None:
+    judged = report.case.judged
+    if report.case.bar is None or judged not in report.rounds or report.unit is None:
         return None
-    ours = report.standings()[OURS]
+    ours = report.standings()[judged]
     ratio = None if ours is None else ours.ratio
     return Against(
         report.case.title,

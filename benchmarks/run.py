@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.cases import CASES, OURS, UNIT, Case
+from benchmarks.cases import CASES, UNIT, Case
 from benchmarks.checks import CHECKS, checked, hot_functions
 from benchmarks.contenders import CONTENDERS, load
 from benchmarks.measure import Measured, Order, measured_apart
@@ -106,7 +106,7 @@ def _measured(
                     for each in able[first:] + able[:first]:
                         order = Order(name, quick, each, site, cores[:1] if case.pinned else cores)
                         unit = found.get(case.unit or UNIT, [])
-                        decided = each != OURS and is_far_behind(found[each], unit)
+                        decided = each != case.judged and is_far_behind(found[each], unit)
                         found[each].append(None if decided else measured_apart(order, scratch))
         except UnavailableError as error:
             found = {each: [Measured(problem=str(error))] for each in able}

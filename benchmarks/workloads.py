@@ -55,6 +55,7 @@ class Download(Workload):
     verb = "download"
 
     def prepare(self, contender: Contender) -> Callable[[], Any]:
+        contender.make_ready(self.family)
         return lambda: contender.download(self.family)
 
     def check(self, result: Any, site: Site) -> None:
@@ -99,6 +100,7 @@ class Blobs(Workload):
     verb = "blobs"
 
     def prepare(self, contender: Contender) -> Callable[[], Any]:
+        contender.make_ready(self.family)
         return lambda: contender.blobs(self.family)
 
     def check(self, result: Any, site: Site) -> None:

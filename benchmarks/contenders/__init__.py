@@ -12,6 +12,7 @@ CONTENDERS = {
     "file_dataset": "with_file_dataset:Ours",
     "file_dataset-boto3": "with_file_dataset:OursByBoto3",
     "file_dataset-curl": "with_file_dataset:OursByCurl",
+    "file_dataset-packed": "with_file_dataset:OursPacked",
     "obstore": "with_obstore:Obstore",
     "obstore-128": "with_obstore:Obstore128",
     "s3torchconnector": "with_s3torchconnector:S3torchconnector",

@@ -46,6 +46,9 @@ class Contender:
     def close(self) -> None:
         self._open.close()
 
+    def make_ready(self, family: Family) -> None:
+        """Bring the objects into the form that they are read from, which is not timed."""
+
     def download(self, family: Family) -> Path:
         """Put the objects into a directory, by the last segment of their keys."""
         raise NotImplementedError

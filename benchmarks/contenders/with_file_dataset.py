@@ -102,3 +102,22 @@ class OursByBoto3(Ours):
 class OursByCurl(Ours):
     name = "file_dataset, curl engine"
     engine: ClassVar[str | None] = "curl"
+
+
+class OursPacked(Ours):
+    """Reads what pack() has made of the objects, with nothing known of the archives before."""
+
+    name = "file_dataset, packed"
+
+    def __init__(self, site: Site, scratch: Path) -> None:
+        super().__init__(site, scratch)
+        self._members: dict[Family, list[str]] = {}
+
+    def make_ready(self, family: Family) -> None:
+        table = self._pandas.DataFrame({"id": family.names, "file.bin": super()._urls(family)})
+        into = self._url(f"packed/{self.new_directory().name}/")
+        packed = self._library.pack(table, into, options=self._options)
+        self._members[family] = packed["file.bin"].tolist()
+
+    def _urls(self, family: Family) -> list[str]:
+        return self._members[family]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 from file_dataset.domain.plan import RowResult, run_rows, windows
 from file_dataset.domain.requests import Read, Stat
@@ -13,6 +14,8 @@ from file_dataset.domain.store import Store
 _SIZES_AT_ONCE = 4096
 # What comes out of order waits in memory for its turn, which it does not leave for the table twice.
 _CONTENTS_AT_ONCE = 1024
+# Of members, which are small, the more are asked for at once the fewer requests they take.
+_MEMBERS_AT_ONCE = 4096
 
 
 def sizes(store: Store, rows: Iterable[Row]) -> Iterator[RowResult[int]]:
@@ -29,5 +32,13 @@ def sizes(store: Store, rows: Iterable[Row]) -> Iterator[RowResult[int]]:
 
 def contents(store: Store, rows: Iterable[Row]) -> Iterator[RowResult[bytes]]:
     """The contents of each row's files, a bounded number of rows at a time."""
-    for window in windows(rows, _CONTENTS_AT_ONCE):
+    rest = iter(rows)
+    first = list(islice(rest, 1))
+    for window in windows(chain(first, rest), _at_once(first)):
         yield from run_rows(store, window, lambda _, __, url: Read(url), stage="read")
+
+
+def _at_once(first: Sequence[Row]) -> int:
+    """How many rows are read as one batch, going by the first."""
+    has_members = any(url.is_member for row in first for url in row.sources.values())
+    return _MEMBERS_AT_ONCE if has_members else _CONTENTS_AT_ONCE

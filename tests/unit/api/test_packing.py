@@ -340,3 +340,13 @@ def test_a_pipeline_publishes_rows_as_archives(isolation, tmp_path):
 def test_what_an_archive_has_no_records_for_is_refused(said, why):
     with pytest.raises(ValueError, match=why):
         Pipeline(upper, into_path="memory://bucket/out", **said)
+
+
+def test_a_table_of_members_takes_few_requests(options, store, put):
+    frame = [{"id": n, "a.bin": put(f"memory://in/{n}", bytes(4096))} for n in range(3000)]
+    packed = pack(frame, "memory://bucket/packed", options=options)
+    store.requests.clear()
+    found = reader(dataframe=packed, options=options).into_blob_table()
+    assert found["a.bin"].to_pylist() == [bytes(4096)] * 3000
+    # The archive is looked at, its index is read, and then it is, 8 MiB at a time.
+    assert len(store.requests) == 4
