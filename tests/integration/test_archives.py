@@ -4,10 +4,14 @@ import functools
 import random
 from collections.abc import Callable
 
+import attrs
 import pytest
 from tests.archives import tar_of, zip_of
+from tests.soak import times
 
+from file_dataset import Options, get_many, pack, put, reader, unpack
 from file_dataset.adapters.archive import ArchiveStore
+from file_dataset.adapters.layers._layer import Layer
 from file_dataset.adapters.layers.routed import Routed
 from file_dataset.adapters.local import LocalStore
 from file_dataset.adapters.memory import MemoryStore
@@ -76,3 +80,52 @@ def test_a_server_is_asked_for_an_archive_as_for_anything_else(moto_s3):
     contents = {root.joined(name): data for name, data in FILES.items()}
     make = lambda: ArchiveStore(Routed({Url.parse("s3://"): store}, Registry().create))  # noqa: E731
     check_store(make, root, contents=contents)
+
+
+def test_many_small_files_are_packed_and_unpacked_byte_for_byte():
+    count = times(500, most=100_000)
+    chance = random.Random(1)
+    store = MemoryStore()
+    options = Options(stores={"memory://": store})
+    files = {f"memory://in/{number}": chance.randbytes(4096) for number in range(count)}
+    for url, data in files.items():
+        store.write(Url.parse(url), data)
+    table = [{"id": number, "a.bin": url} for number, url in enumerate(files)]
+    packed = pack(table, "memory://packed", shard_bytes=1 << 20, options=options)
+    shards = [each for each in store.list(Url.parse("memory://packed")) if each.url.name[-1] == "r"]
+    assert len(shards) == -(-count // 226)
+    assert all(shard.size <= 1 << 20 for shard in shards)
+    found = reader(dataframe=packed, options=options).into_blob_table()["a.bin"]
+    assert all(cell.as_py() == data for cell, data in zip(found, files.values(), strict=True))
+    unpacked = unpack(packed, "memory://unpacked", options=options)
+    assert [row["id"] for row in unpacked] == list(range(count))
+    for row, data in zip(unpacked, files.values(), strict=True):
+        assert store.read(Url.parse(row["a.bin"])) == data
+
+
+def test_shards_on_a_server_are_made_and_read_with_few_requests(moto_s3):
+    bucket = moto_s3.make_bucket()
+    s3 = Counted(moto_s3.store(engine="curl"))
+    options = Options(stores={"s3://": s3})
+    table = [{"id": n, "a.bin": b"%d" % n * 100} for n in range(300)]
+    for row in table:
+        put(f"memory://shards/{row['id']}", row["a.bin"])
+        row["a.bin"] = f"memory://shards/{row['id']}"
+    packed = pack(table, str(bucket.joined("packed")), shard_rows=100, options=options)
+    assert packed[299]["a.bin"] == f"tar://299.a.bin::{bucket}/packed/shard-000003.tar"
+    s3.asked.clear()
+    found = get_many([row["a.bin"] for row in packed], options=options)
+    assert found == [b"%d" % n * 100 for n in range(300)]
+    # Of each shard: what it is, its index, and all of its members.
+    assert len(s3.asked) == 9
+
+
+@attrs.frozen(eq=False)
+class Counted(Layer):
+    """Hands everything on, and notes the requests."""
+
+    asked: list[object] = attrs.field(factory=list, init=False)
+
+    def run(self, requests):
+        self.asked.extend(requests)
+        return self.store.run(requests)

@@ -22,7 +22,7 @@ from file_dataset.domain.requests import Request, Upload, Write
 from file_dataset.domain.rows import Cause, Row, RowDone, RowFailure, RowId
 from file_dataset.domain.shard_index import index_of
 from file_dataset.domain.store import Store
-from file_dataset.domain.tar_archives import BLOCK, padded
+from file_dataset.domain.tar_archives import BLOCK, end, padded
 from file_dataset.domain.tar_writer import TarWriter, size_of
 from file_dataset.domain.threads import behind, closing
 from file_dataset.domain.url import Url
@@ -191,8 +191,9 @@ class Packing:
         if not shard.rows:
             return True
         needed = sum(BLOCK + padded(size_of(each)) for each in gathered.files.values())
+        size = shard.tar.size + needed
         return (
-            shard.tar.size + needed + 2 * BLOCK <= self.shard_bytes
+            size + len(end(size)) <= self.shard_bytes
             and (self.shard_rows is None or len(shard.rows) < self.shard_rows)
             and shard.tar.members + len(gathered.files) <= MOST_MEMBERS
         )
