@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from tests.integration.authority import certificates
+from tests.integration.clusters import local_ray
 from tests.integration.servers import moto_server, rclone_server
 
 
@@ -30,3 +31,10 @@ def moto_s3():
     """An S3 server in memory, which keeps to the conditions of writes."""
     with moto_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """A Ray cluster of two workers on this machine."""
+    with local_ray() as cluster:
+        yield cluster

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -101,8 +102,8 @@ def store_for(options: Options | None, *, width: Width | None = None) -> Store:
     mounts = {
         Url.parse(text): _mounted_store(store, width, verify) for text, store in stores.items()
     }
-    plain = Routed(mounts, functools.partial(_create, registry, s3, width, verify))
-    return Routed(mounts, functools.partial(_create_before, registry, plain))
+    plain = Routed(mounts, _Creating(registry, s3, width, verify))
+    return Routed(mounts, _CreatingBefore(registry, plain))
 
 
 def _mounted_store(store: Store | Options, width: Width | None, verify: str | None) -> Store:
@@ -118,19 +119,32 @@ def _s3_store(options: S3Options) -> Store:
     return ReadOnly(store) if options.read_only else store
 
 
-def _create(
-    registry: Registry, s3: S3Options, width: Width | None, verify: str | None, scheme: str
-) -> Store:
-    """The store of a scheme that is mounted nowhere."""
-    built_in = {"s3": functools.partial(_s3_store, s3)}
-    return _layered(registry.create(scheme, built_in=built_in), width, verify)
+@attrs.frozen
+class _Creating:
+    """Makes the store of a scheme that is mounted nowhere."""
+
+    registry: Registry
+    s3: S3Options
+    width: Width | None = None
+    verify: str | None = None
+
+    def __call__(self, scheme: str) -> Store:
+        built_in = {"s3": functools.partial(_s3_store, self.s3)}
+        made = self.registry.create(scheme, built_in=built_in)
+        return _layered(made, self.width, self.verify)
 
 
-def _create_before(registry: Registry, plain: Routed, scheme: str) -> Store:
-    """The store of a scheme in front of the others: archives are read where these have them."""
-    if scheme not in ARCHIVES:
-        return plain.store_of(scheme)
-    return registry.create(scheme, built_in=_of_archives(plain))
+@attrs.frozen
+class _CreatingBefore:
+    """Makes the store of a scheme in front of others, where these have the archives of members."""
+
+    registry: Registry
+    plain: Routed
+
+    def __call__(self, scheme: str) -> Store:
+        if scheme not in ARCHIVES:
+            return self.plain.store_of(scheme)
+        return self.registry.create(scheme, built_in=_of_archives(self.plain))
 
 
 def _of_archives(store: Store) -> dict[str, Callable[[], Store]]:
@@ -203,20 +217,28 @@ def note(store: Store) -> str:
     return f"boto3 serves: {reason}" if reason else f"curl serves where it can: {version}"
 
 
-def scheme_check(store: Store) -> Callable[[Url, str], None]:
+def scheme_check(store: Store, *, names_host: bool = False) -> Callable[[Url, str], None]:
     """What refuses URLs that nobody serves, given the URL and where it stands.
 
     The function raises UnsupportedSchemeError.
+
+    Args:
+        store: In front of all stores, as store_for() makes it.
+        names_host: Whether the error is to name this machine, which may lack what others have.
     """
     mounted = {url.scheme for url in store.mounts} if isinstance(store, Routed) else set()
-    return functools.partial(_check_scheme, frozenset({*registry.schemes(), *mounted}))
+    made_by = store.create if isinstance(store, Routed) else None
+    # A store that was pickled brings along what was registered where it comes from.
+    made = made_by.registry if isinstance(made_by, _CreatingBefore) else registry
+    host = f", on host {platform.node()}" if names_host else ""
+    return functools.partial(_check_scheme, frozenset({*made.schemes(), *mounted}), host)
 
 
-def _check_scheme(known: Collection[str], url: Url, where: str) -> None:
+def _check_scheme(known: Collection[str], host: str, url: Url, where: str) -> None:
     if url.scheme not in known:
-        raise UnsupportedSchemeError(url.scheme, known=sorted(known), where=where)
+        raise UnsupportedSchemeError(url.scheme, known=sorted(known), where=where + host)
     if url.is_member:
-        _check_scheme(known, url.archive, where)
+        _check_scheme(known, host, url.archive, where)
 
 
 def temp_scratch(directory: str | os.PathLike[str] | None) -> TempScratch:

@@ -124,7 +124,6 @@ class Pipeline:
     ) -> None:
         self._function = RowFunction.of(fn)
         self._store = _wiring.store_for(options)
-        # Made here, since the process that unpickles this may know other schemes.
         self._check = _wiring.scheme_check(self._store)
         self._into = destination(one_destination(write_options, into_path), self._store)
         self._committing = Committing.of(
@@ -155,6 +154,8 @@ class Pipeline:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _is_copy=True)
+        # Another machine may lack a distribution that brings a store.
+        self._check = _wiring.scheme_check(self._store, names_host=True)
 
     def __repr__(self) -> str:
         fn = self._function.fn
@@ -221,6 +222,7 @@ class Pipeline:
         )
 
     def _parse(self, dataframe: Any) -> RowTable:
+        self._check(self._into, "into_path")
         return RowTable.parse(dataframe, check=self._check, only_files=True)
 
     @contextlib.contextmanager

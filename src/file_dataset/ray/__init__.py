@@ -1,0 +1,19 @@
+"""Tables of files on a Ray cluster, with the functions and pipelines that run on a laptop.
+
+It needs Ray, which ``pip install 'file-dataset[ray]'`` brings.
+"""
+
+from __future__ import annotations
+
+from file_dataset.domain.errors import MissingDependencyError
+
+try:
+    import ray.data as _ray_data  # noqa: F401 - asked for here, so that its absence is told in words
+except ImportError as error:
+    raise MissingDependencyError(
+        "file_dataset.ray needs Ray: pip install 'file-dataset[ray]'"
+    ) from error
+
+from file_dataset.ray.actor import PipelineActor
+
+__all__ = ["PipelineActor"]
