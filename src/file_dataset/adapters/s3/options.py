@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
+import pickle
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
@@ -176,15 +178,25 @@ class S3Options:
 
     def __reduce__(self) -> tuple[object, ...]:
         let_boto3_pickle()
-        return type(self), (
-            self.session_kwargs,
-            self.client_kwargs,
-            self.transfer_config,
-            self.max_concurrency,
-            self.engine,
-            self.max_in_flight,
-            self.verify_reads,
-            self.verify_writes,
-            self.requester_pays,
-            self.read_only,
-        )
+        given = [each for each in attrs.fields(S3Options) if each.init]
+        return _unpickled, ({each.name: getattr(self, each.name) for each in given},)
+
+
+def _unpickled(given: Mapping[str, Any]) -> S3Options:
+    """The options, with the client of those that came here before and say the same.
+
+    Workers of a cluster get a copy with every task, and a client takes 100 ms to make.
+    """
+    options = S3Options(**given)
+    try:
+        said = pickle.dumps(given)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return options  # not by pickle itself, but by a library that knows of more
+    environment = tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith("AWS_")))
+    object.__setattr__(options, "_client", _client_of(said, environment))
+    return options
+
+
+@functools.lru_cache(maxsize=8)
+def _client_of(said: bytes, environment: tuple[tuple[str, str], ...]) -> _Client:  # noqa: ARG001 - the key
+    return _Client()

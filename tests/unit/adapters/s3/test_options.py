@@ -115,6 +115,20 @@ class TestPickling:
         assert again.client is not client
         assert again.client.meta.region_name == "us-east-1"
 
+    def test_copies_share_a_client_as_long_as_they_say_the_same(self, options, monkeypatch):
+        config = Config(retries={"mode": "standard", "total_max_attempts": 2})
+        said = attrs.evolve(options, client_kwargs={**options.client_kwargs, "config": config})
+        first, second = (pickle.loads(pickle.dumps(said)) for _ in range(2))
+        assert first.client is second.client
+        assert pickle.loads(pickle.dumps(options)).client is not first.client
+        monkeypatch.setenv("AWS_PROFILE", "default")
+        assert pickle.loads(pickle.dumps(said)).client is not first.client
+
+    def test_what_only_other_picklers_can_take_along_has_a_client_of_its_own(self, options):
+        unpickle, (given,) = options.__reduce__()[:2]
+        once, again = (unpickle({**given, "client_kwargs": {"hook": lambda: None}}) for _ in "12")
+        assert once._client is not again._client
+
     def test_copies_are_like_pickles(self, options):
         assert copy.copy(options) == copy.deepcopy(options) == options
 
