@@ -19,9 +19,16 @@ _REACH = 2**31 - 1
 
 
 class BinaryColumn:
-    """A column of byte strings, built value by value at little more than their own size."""
+    """A column of byte strings, built value by value at little more than their own size.
 
-    def __init__(self) -> None:
+    Args:
+        large: From how many bytes on a value is a chunk of its own, and not copied.
+        gathered: How many bytes of smaller ones make a chunk.
+    """
+
+    def __init__(self, *, large: int = _LARGE, gathered: int = _GATHERED) -> None:
+        self._large = large
+        self._gathered = gathered
         self._chunks: list[tuple[bytes | bytearray, array[int], list[bool]]] = []
         self._total = 0
         self._begin()
@@ -35,14 +42,14 @@ class BinaryColumn:
         """Add a value; None is null."""
         size = len(value or b"")
         self._total += size
-        if value is not None and size >= _LARGE:
+        if value is not None and size >= self._large:
             self._flush()
             self._chunks.append((value, array("q", [0, size]), [True]))
             return
         self._data += value or b""
         self._offsets.append(len(self._data))
         self._valid.append(value is not None)
-        if len(self._data) >= _GATHERED:
+        if len(self._data) >= self._gathered:
             self._flush()
 
     def _flush(self) -> None:
@@ -78,10 +85,14 @@ class BinaryColumns:
 
     Args:
         names: The files.
+        large: As BinaryColumn has it.
+        gathered: As BinaryColumn has it.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._columns = {name: BinaryColumn() for name in names}
+    def __init__(
+        self, names: Iterable[str], *, large: int = _LARGE, gathered: int = _GATHERED
+    ) -> None:
+        self._columns = {name: BinaryColumn(large=large, gathered=gathered) for name in names}
 
     def append(self, values: Mapping[str, bytes | None]) -> None:
         """Add a row: a value for each file."""
@@ -98,6 +109,13 @@ def size_column(sizes: Sequence[int | None]) -> pa.Array[Any]:
     import pyarrow as pa
 
     return pa.array(sizes, pa.int64())
+
+
+def text_column(texts: Sequence[str | None]) -> pa.Array[Any]:
+    """Texts as ``string``; None is null."""
+    import pyarrow as pa
+
+    return pa.array(texts, pa.string())
 
 
 def id_column(ids: Iterable[RowId]) -> pa.Array[Any]:

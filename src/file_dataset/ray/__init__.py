@@ -15,5 +15,8 @@ except ImportError as error:
     ) from error
 
 from file_dataset.ray.actor import PipelineActor
+from file_dataset.ray.blobs import blob_reader
 
-__all__ = ["PipelineActor"]
+read_file_dataset = blob_reader
+
+__all__ = ["PipelineActor", "blob_reader", "read_file_dataset"]
