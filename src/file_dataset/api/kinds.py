@@ -31,6 +31,10 @@ class Table(ABC):
         """Every column's values as Python objects, in order."""
 
     @abstractmethod
+    def arrow(self, names: Sequence[str]) -> pa.Table:
+        """These columns as a pyarrow Table."""
+
+    @abstractmethod
     def like(self, positions: Sequence[int], columns: Columns, types: CellTypes) -> Any:
         """A table of this kind: the ids at these positions, with these columns beside them.
 
@@ -54,6 +58,12 @@ class PandasTable(Table):
             twice = sorted(map(str, self.frame.columns[self.frame.columns.duplicated()]))
             raise InvalidDatasetError(f"the DataFrame has columns of the same name: {twice}")
         return {name: self.frame[name].tolist() for name in self.frame.columns}
+
+    def arrow(self, names: Sequence[str]) -> pa.Table:
+        """These columns as a pyarrow Table, without the index."""
+        import pyarrow as pa
+
+        return pa.Table.from_pandas(self.frame[list(names)], preserve_index=False)
 
     def like(self, positions: Sequence[int], columns: Columns, types: CellTypes) -> pd.DataFrame:
         """A DataFrame with a fresh index."""
@@ -80,6 +90,10 @@ class ArrowTable(Table):
         if len(set(names)) < len(names):
             raise InvalidDatasetError(f"the table has columns of the same name: {names}")
         return {name: self.table.column(name).to_pylist() for name in names}
+
+    def arrow(self, names: Sequence[str]) -> pa.Table:
+        """These columns."""
+        return self.table.select(list(names))
 
     def like(self, positions: Sequence[int], columns: Columns, types: CellTypes) -> pa.Table:
         """A pyarrow Table."""
@@ -113,6 +127,10 @@ class PolarsTable(Table):
         """Every column's values."""
         return self.frame.to_dict(as_series=False)
 
+    def arrow(self, names: Sequence[str]) -> pa.Table:
+        """These columns as a pyarrow Table."""
+        return self.frame.select(names).to_arrow()
+
     def like(self, positions: Sequence[int], columns: Columns, types: CellTypes) -> pl.DataFrame:
         """A Polars DataFrame."""
         import polars as pl
@@ -135,6 +153,12 @@ class ListTable(Table):
         """Every name that occurs, with None where a mapping lacks it."""
         names = dict.fromkeys(name for item in self.items for name in item)
         return {name: [item.get(name) for item in self.items] for name in ["id", *names]}
+
+    def arrow(self, names: Sequence[str]) -> pa.Table:
+        """These columns as a pyarrow Table."""
+        import pyarrow as pa
+
+        return pa.table({name: [item.get(name) for item in self.items] for name in names})
 
     def like(
         self,
