@@ -84,9 +84,7 @@ def test_wrong_input_is_told_before_a_task_is_begun():
         "No valid file columns found in DataFrame": frame.drop(columns="a.txt"),
         "'id' column must have unique values": frame.assign(id=1),
         "unsupported scheme 'nowhere://'": frame.assign(**{"a.txt": "nowhere://x"}),
-        "values that Arrow has no type for": frame.assign(
-            thing=pd.Series([{"a"}, 1], dtype="object")
-        ),
+        "values that Arrow has no type for": frame.assign(mixed=mixed),
     }
     for message, table in wrong.items():
         with pytest.raises(ValueError, match=message):

@@ -88,8 +88,12 @@ class Committing:
 
     @property
     def keeps_records(self) -> bool:
-        """Whether every row leaves a record, so that later runs can tell what is done."""
-        return self.if_exists == "skip" or self.version is not None
+        """Whether every row leaves a record, so that later runs can tell what is done.
+
+        And which are their own, where one attempt of a run must not be in another one's way.
+        """
+        is_tried_again = self.run is not None and self.if_exists == "error"
+        return self.if_exists == "skip" or self.version is not None or is_tried_again
 
     def publisher(self) -> Publisher:
         """What puts the rows of one run where they go."""
@@ -113,4 +117,6 @@ class Committing:
             return None
         where = self.destination
         is_error = self.if_exists == "error"
-        return Resuming(where.store, Ledger(where.into), self.version, is_error=is_error)
+        return Resuming(
+            where.store, Ledger(where.into), self.version, is_error=is_error, run=self.run
+        )

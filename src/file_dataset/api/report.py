@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from file_dataset.api.frames import RowTable
-from file_dataset.api.kinds import CellTypes
+from file_dataset.api.kinds import CellTypes, Columns, PandasTable
 from file_dataset.domain.plan import RowResult
-from file_dataset.domain.rows import Cause, RowDone, RowFailure, RowSkipped
+from file_dataset.domain.rows import Cause, RowDone, RowFailure, RowId, RowSkipped
 from file_dataset.domain.stopping import Stop
 from file_dataset.domain.url import Url
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # What a row's byte says. The rows of a table that this run is not about have no business here.
 _ELSEWHERE, _OPEN, _DONE, _FAILED, _SKIPPED = range(5)
+
+
+def failure_lines(failures: Sequence[RowFailure]) -> tuple[list[RowId], Columns, CellTypes]:
+    """Everything that went wrong, a line each: the ids, the other columns, and their types."""
+    lines = [(failure, cause) for failure in failures for cause in failure.causes]
+    columns: Columns = {
+        "file": [cause.file for _, cause in lines],
+        "url": [cause.url for _, cause in lines],
+        "stage": [failure.stage for failure, _ in lines],
+        "error": [cause.error for _, cause in lines],
+        "message": [cause.message for _, cause in lines],
+        "attempts": [cause.attempts for _, cause in lines],
+        "retryable": [cause.retryable for _, cause in lines],
+        "traceback": [cause.traceback for _, cause in lines],
+    }
+    return [failure.row_id for failure, _ in lines], columns, {"attempts": int, "retryable": bool}
+
+
+def failures_frame(failures: Sequence[RowFailure]) -> pd.DataFrame:
+    """Everything that went wrong, a line each, as a DataFrame."""
+    import pandas as pd
+
+    ids, columns, types = failure_lines(failures)
+    frame = PandasTable(pd.DataFrame({"id": pd.Series(ids, dtype="object")}))
+    return frame.like(range(len(ids)), columns, types)
 
 
 class Report:
@@ -96,21 +124,7 @@ class Report:
 
     def failures_table(self) -> Any:
         """Everything that went wrong, a line each, as a table of the user's kind."""
-        lines = [(failure, cause) for failure in self.failures for cause in failure.causes]
-        return self._table.like(
-            [failure.row_id for failure, _ in lines],
-            {
-                "file": [cause.file for _, cause in lines],
-                "url": [cause.url for _, cause in lines],
-                "stage": [failure.stage for failure, _ in lines],
-                "error": [cause.error for _, cause in lines],
-                "message": [cause.message for _, cause in lines],
-                "attempts": [cause.attempts for _, cause in lines],
-                "retryable": [cause.retryable for _, cause in lines],
-                "traceback": [cause.traceback for _, cause in lines],
-            },
-            {"attempts": int, "retryable": bool},
-        )
+        return self._table.like(*failure_lines(self.failures))
 
     def failed_rows(self) -> RowTable:
         """The input, with those of its rows only that did not come through."""

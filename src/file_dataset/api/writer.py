@@ -135,7 +135,7 @@ def _write_row(
     row: Mapping[str, Source], row_id: RowId, committing: Committing
 ) -> dict[str, object]:
     check = _wiring.scheme_check(committing.destination.store)
-    (result,) = _writing(committing).run([parse_row(row, check=check, row_id=row_id)])
+    (result,) = writing(committing).run([parse_row(row, check=check, row_id=row_id)])
     if isinstance(result, RowFailure):
         raise FileDatasetError(
             f"Failed to write row {row_id!r}: {result}", file_errors=result.file_errors
@@ -147,12 +147,13 @@ def written_table(frame: object, committing: Committing, failures: list[RowFailu
     """The rows of a table that were published; what kept others from it is added to the list."""
     table = RowTable.parse(frame, check=_wiring.scheme_check(committing.destination.store))
     report = Report(table, table.columns)
-    for done in surviving(_writing(committing).run(table.rows), failures):
+    for done in surviving(writing(committing).run(table.rows), failures):
         report.take(done)
     return report.published_table()
 
 
-def _writing(committing: Committing) -> Writing:
+def writing(committing: Committing) -> Writing:
+    """What publishes rows of files that are there already."""
     return Writing(
         committing.destination.store,
         committing.publisher(),

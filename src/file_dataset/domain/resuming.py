@@ -36,12 +36,14 @@ class Resuming:
         ledger: The records.
         version: What the user calls the version of the function.
         is_error: Whether a row that is there fails, whatever it was made of.
+        run: What the attempts of this run have in common: none of them is in the way of another.
     """
 
     store: Store
     ledger: Ledger
     version: str | None = None
     is_error: bool = False
+    run: str | None = None
 
     def sorted_out(self, rows: Iterable[Row]) -> Iterator[Row | Unfetched]:
         """The rows in their order; those that are not to be run with what is to be said of them."""
@@ -54,9 +56,7 @@ class Resuming:
         if not isinstance(held, Record) or not held.attempt:
             return row
         if self.is_error:
-            url = record_url(self.ledger.into, row.id)
-            error = AlreadyExistsError(f"row {row.id!r} is there already")
-            return RowFailure(row.id, "read", (Cause.of(error, file="", url=url),))
+            return row if held.run == self.run else self._there(row)
         if held.version != self.version or not _are_named_so(row.sources, held.inputs):
             return row
         if (yield from self._is_changed(row, held)):
@@ -65,6 +65,11 @@ class Resuming:
         if (yield from self._is_gone(files, held)):
             return row
         return RowSkipped(row, files)
+
+    def _there(self, row: Row) -> RowFailure:
+        url = record_url(self.ledger.into, row.id)
+        error = AlreadyExistsError(f"row {row.id!r} is there already")
+        return RowFailure(row.id, "read", (Cause.of(error, file="", url=url),))
 
     def _is_changed(self, row: Row, held: Record) -> Steps[bool]:
         asked = row.sources

@@ -17,7 +17,15 @@ except ImportError as error:
 from file_dataset.ray.actor import PipelineActor
 from file_dataset.ray.blobs import blob_reader
 from file_dataset.ray.rows import read_rows
+from file_dataset.ray.sink import RowSink, SinkResult
 
 read_file_dataset = blob_reader
 
-__all__ = ["PipelineActor", "blob_reader", "read_file_dataset", "read_rows"]
+__all__ = [
+    "PipelineActor",
+    "RowSink",
+    "SinkResult",
+    "blob_reader",
+    "read_file_dataset",
+    "read_rows",
+]

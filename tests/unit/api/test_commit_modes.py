@@ -171,6 +171,25 @@ def test_rows_that_are_there_can_be_an_error(fn, place):
     assert before.items() <= place.seen().items()
 
 
+def with_one(inside: Path) -> dict[str, Path]:
+    return {"b.txt": inside / "a.txt"}
+
+
+def with_two(inside: Path) -> dict[str, Path]:
+    return {"b.txt": inside / "a.txt", "c.txt": inside / "a.txt"}
+
+
+@pytest.mark.parametrize("fn", [with_one, with_two])
+@pytest.mark.parametrize("if_exists", ["replace", "skip", "error"])
+def test_who_tries_again_what_another_copy_has_done_is_not_in_its_way(fn, if_exists, tmp_path):
+    (tmp_path / "a").write_text("x")
+    pickled = pickle.dumps(Pipeline(fn, into_path=tmp_path / "out", if_exists=if_exists))
+    rows = [{"id": 1, "a.txt": tmp_path / "a"}]
+    once, again = (pickle.loads(pickled)(rows) for _ in range(2))
+    assert once == again
+    assert (tmp_path / "out/1/b.txt").read_text() == "x"
+
+
 def test_a_replaced_row_has_the_files_of_the_last_run_and_no_others(place):
     rows = table(place, "x")
 
