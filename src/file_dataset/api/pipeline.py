@@ -17,21 +17,25 @@ from file_dataset.api._arguments import (
     one_of,
     time_limit,
 )
+from file_dataset.api.cells import CellRows, sound_cells
 from file_dataset.api.committing import ArchiveKind, CommitMode, Committing
 from file_dataset.api.frames import RowTable
 from file_dataset.api.options import Options
 from file_dataset.api.report import Report
 from file_dataset.api.results import RunResult
-from file_dataset.api.running import Run
+from file_dataset.api.running import Engine, Run
 from file_dataset.api.staged import PREFETCH
 from file_dataset.api.writer import destination
 from file_dataset.domain.calling import RowFunction, UserFunction
 from file_dataset.domain.commit import IfExists
 from file_dataset.domain.destination import Exclusive
 from file_dataset.domain.pipeline import Pipelining
+from file_dataset.domain.plan import RowResult
 from file_dataset.domain.ports import Observer
 from file_dataset.domain.staging import Staging
 from file_dataset.domain.stopping import Stopping
+from file_dataset.domain.threads import closing
+from file_dataset.domain.url import Url
 
 
 class Pipeline:
@@ -194,31 +198,47 @@ class Pipeline:
         """
         return self._run_table(self._parse(dataframe))
 
-    def begin(self, dataframe: Any) -> Run:
+    def begin(self, dataframe: Any, *, engine: Engine | None = None) -> Run:
         """A run of which the result can be had also if it is interrupted.
 
         Args:
             dataframe: The table.
+            engine: Takes the rows through the pipeline, as ``file_dataset.ray`` does on a cluster;
+                None does so in this process.
 
         Raises:
             ValueError: For a table without ``id`` or file columns, and for ids, cells and schemes
                 that break the rules.
         """
-        return self._begin(self._parse(dataframe))
+        return self._begin(self._parse(dataframe), engine)
 
-    def _run_table(self, table: RowTable) -> RunResult:
-        run = self._begin(table)
+    def results(self, rows: CellRows) -> Iterator[RowResult[Url]]:
+        """What becomes of some rows of a run, for the engine that has brought them here.
+
+        Raises:
+            UnsupportedSchemeError: If a store is missing here.
+        """
+        self._check(self._into, "into_path")
+        sound_cells(rows.columns, rows.ids, self._check)
+        with (
+            self._here(len(rows)) as pipelining,
+            closing(pipelining.run(rows)) as results,
+        ):
+            yield from results
+
+    def _run_table(self, table: RowTable, engine: Engine | None = None) -> RunResult:
+        run = self._begin(table, engine)
         run.finish()
         return run.result()
 
-    def _begin(self, table: RowTable) -> Run:
+    def _begin(self, table: RowTable, engine: Engine | None) -> Run:
         return Run(
             table,
             Report(table, self._function.columns),
             Stopping(len(table.rows), self._max_failures),
-            parts=functools.partial(self._parts, len(table.rows)),
+            parts=functools.partial(self._parts, len(table.rows), engine),
             raises=self._on_error == "raise",
-            again=self._run_table,
+            again=functools.partial(self._run_table, engine=engine),
         )
 
     def _parse(self, dataframe: Any) -> RowTable:
@@ -226,10 +246,18 @@ class Pipeline:
         return RowTable.parse(dataframe, check=self._check, only_files=True)
 
     @contextlib.contextmanager
-    def _parts(self, rows: int) -> Iterator[tuple[Observer, Pipelining]]:
-        """The parts for one run over so many rows, which are gone in the end."""
+    def _parts(self, rows: int, engine: Engine | None) -> Iterator[tuple[Observer, Engine]]:
+        """What one run over so many rows is done with, and who is told of it."""
         with (
             _wiring.observing(self._progress) as observe,
+            self._here(rows) if engine is None else contextlib.nullcontext(engine) as taken,
+        ):
+            yield observe, taken
+
+    @contextlib.contextmanager
+    def _here(self, rows: int) -> Iterator[Pipelining]:
+        """What takes so many rows through in this process, of which nothing is left in the end."""
+        with (
             _wiring.temp_scratch(None) as scratch,
             _wiring.calling(
                 self._function,
@@ -245,16 +273,13 @@ class Pipeline:
                 with_output=self._function.takes_output,
                 budget=_wiring.staging_budget(self._max_staging_bytes, None),
             )
-            yield (
-                observe,
-                Pipelining(
-                    staging,
-                    caller,
-                    self._committing.publisher(),
-                    self._workers,
-                    self._keep_failed,
-                    self._committing.resuming(),
-                ),
+            yield Pipelining(
+                staging,
+                caller,
+                self._committing.publisher(),
+                self._workers,
+                self._keep_failed,
+                self._committing.resuming(),
             )
 
     @property

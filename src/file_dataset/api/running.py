@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+from file_dataset.api.cells import CellRows
 from file_dataset.api.frames import RowTable
 from file_dataset.api.report import Report
 from file_dataset.api.results import RunResult, RunStats
 from file_dataset.domain.errors import RunStoppedError, StoreError
-from file_dataset.domain.pipeline import Pipelining
 from file_dataset.domain.plan import RowResult
 from file_dataset.domain.ports import Observer, Progress
 from file_dataset.domain.rows import RowFailure, all_rows_failed
@@ -22,7 +22,27 @@ from file_dataset.domain.url import Url
 
 _log = logging.getLogger("file_dataset")
 
-Parts: TypeAlias = Callable[[], AbstractContextManager[tuple[Observer, Pipelining]]]
+
+class Engine(Protocol):
+    """What takes rows through a pipeline: this process, or a cluster."""
+
+    def run(
+        self,
+        rows: CellRows,
+        *,
+        is_stopped: Callable[[], bool],
+        late: Callable[[RowResult[Url]], object],
+    ) -> Iterator[RowResult[Url]]:
+        """What becomes of each row, as it comes; closing the iterator stops it.
+
+        Args:
+            rows: The rows.
+            is_stopped: Whether to begin no more of them.
+            late: Given what comes once the iterator was closed.
+        """
+
+
+Parts: TypeAlias = Callable[[], AbstractContextManager[tuple[Observer, Engine]]]
 
 
 class Run:
@@ -123,9 +143,9 @@ class Run:
 
     def _work(self) -> None:
         total = len(self._table.rows)
-        with self._parts() as (observe, pipelining):
+        with self._parts() as (observe, engine):
             observe(Progress(total))
-            results = pipelining.run(
+            results = engine.run(
                 self._table.rows, is_stopped=lambda: self._stop is not None, late=self._take
             )
             with closing(results):

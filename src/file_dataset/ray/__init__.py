@@ -17,6 +17,7 @@ except ImportError as error:
 from file_dataset.ray.actor import PipelineActor
 from file_dataset.ray.blobs import blob_reader
 from file_dataset.ray.rows import read_rows
+from file_dataset.ray.running import begin, run
 from file_dataset.ray.sink import RowSink, SinkResult
 
 read_file_dataset = blob_reader
@@ -25,7 +26,9 @@ __all__ = [
     "PipelineActor",
     "RowSink",
     "SinkResult",
+    "begin",
     "blob_reader",
     "read_file_dataset",
     "read_rows",
+    "run",
 ]

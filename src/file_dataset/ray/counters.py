@@ -1,9 +1,14 @@
-"""What workers count, for the dashboards that Ray feeds."""
+"""What workers count: for the dashboards that Ray feeds, and for each other."""
 
 from __future__ import annotations
 
 import functools
 
+from ray.experimental.internal_kv import (
+    _internal_kv_del,
+    _internal_kv_get,
+    _internal_kv_put,
+)
 from ray.util.metrics import Counter
 
 _DESCRIPTIONS = {
@@ -27,3 +32,16 @@ def count(name: str, by: float = 1) -> None:
 @functools.cache
 def _counter(name: str) -> Counter:
     return Counter(f"file_dataset_{name}", description=_DESCRIPTIONS[name])
+
+
+def attempts(task: str) -> int:
+    """How often a task of this name was begun on the cluster, this time included."""
+    key = f"file_dataset {task}".encode()
+    begun = int(_internal_kv_get(key) or 0) + 1
+    _internal_kv_put(key, str(begun).encode(), overwrite=True)
+    return begun
+
+
+def forget_attempts(tasks: str) -> None:
+    """Let the cluster forget the tasks whose names begin so."""
+    _internal_kv_del(f"file_dataset {tasks}".encode(), del_by_prefix=True)
