@@ -23,6 +23,9 @@ _SETTINGS = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # And it takes processes that do not come up within 30 seconds for dead.
+    "RAY_agent_register_timeout_ms": "240000",
+    "RAY_worker_register_timeout_seconds": "240",
 }
 _MEMORY = 2**28
 
@@ -33,9 +36,13 @@ class Cluster:
 
     Args:
         workers_temp: What its workers take for the system's place of temporary files.
+        address: Where other processes of this machine find it.
+        settings: The environment variables that they need for it.
     """
 
     workers_temp: Path
+    address: str
+    settings: dict[str, str]
 
 
 @contextlib.contextmanager
@@ -44,43 +51,60 @@ def local_ray(*, workers: int = 2) -> Iterator[Cluster]:
     import ray
     from ray.data import DataContext
 
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     # In a directory with a short name: Ray's sockets are in it, whose paths have 107 bytes at most.
-    with (
-        tempfile.TemporaryDirectory(prefix="ray-") as directory,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        place = Path(directory)
-        cluster = Cluster(place / "tmp")
-        cluster.workers_temp.mkdir()
-        on_sigterm = signal.getsignal(signal.SIGTERM)
-        with patch.context() as starting:
-            for name, value in {**_SETTINGS, "TMPDIR": str(cluster.workers_temp)}.items():
-                starting.setenv(name, value)
-            starting.setattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER", False)
-            ray.init(
-                num_cpus=workers,
-                include_dashboard=False,
-                object_store_memory=_MEMORY,
-                log_to_driver=False,
-                configure_logging=False,
-                _node_ip_address="127.0.0.1",
-                _temp_dir=directory,
-            )
+    with tempfile.TemporaryDirectory(prefix="ray-") as directory:
+        workers_temp = Path(directory) / "tmp"
+        workers_temp.mkdir()
         try:
+            _start(directory, workers, {**_SETTINGS, "TMPDIR": str(workers_temp)})
             with warnings.catch_warnings():
                 # Ray sets options of its own that it calls deprecated.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 context = DataContext.get_current()
             context.enable_progress_bars = False
             logging.getLogger("ray").setLevel(logging.ERROR)
-            yield cluster
+            yield Cluster(workers_temp, ray.get_runtime_context().gcs_address, _SETTINGS)
+        except BaseException:
+            ray.shutdown()
+            _kill_what_names(directory)
+            raise
         finally:
             ray.shutdown()
             signal.signal(signal.SIGTERM, on_sigterm)
             _wait_for_the_end_of(directory)
 
 
-def _wait_for_the_end_of(directory: str, patience: float = 20.0) -> None:
+def _start(directory: str, workers: int, settings: dict[str, str], *, attempts: int = 3) -> None:
+    """Start Ray, which gives its processes 30 seconds; a machine that is busy may need more."""
+    import ray
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        patch.setattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER", False)
+        for attempt in range(attempts):
+            try:
+                ray.init(
+                    num_cpus=workers,
+                    include_dashboard=False,
+                    object_store_memory=_MEMORY,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    _node_ip_address="127.0.0.1",
+                    _temp_dir=directory,
+                )
+            except Exception as error:
+                if "timed out during startup" not in str(error) or attempt == attempts - 1:
+                    raise
+                ray.shutdown()
+                _kill_what_names(directory)
+                _wait_for_the_end_of(directory)
+            else:
+                return
+
+
+def _wait_for_the_end_of(directory: str, patience: float = 60.0) -> None:
     """Wait until no process names the directory on its command line any more."""
     end = time.monotonic() + patience
     while left := _processes_naming(directory):
@@ -88,11 +112,18 @@ def _wait_for_the_end_of(directory: str, patience: float = 20.0) -> None:
         time.sleep(0.02)
 
 
-def _processes_naming(text: str) -> list[str]:
-    found = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
+def _kill_what_names(directory: str) -> None:
+    """Kill what was started in vain: Ray does so only when this process ends."""
+    for process in _processes_naming(directory):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _processes_naming(text: str) -> dict[int, str]:
+    found = {}
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            words = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if text in words and int(process.parent.name) != os.getpid():
-                found.append(f"{process.parent.name}: {words}")
+            words = line.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if text in words and int(line.parent.name) != os.getpid():
+                found[int(line.parent.name)] = words
     return found

@@ -20,6 +20,7 @@ from file_dataset.ray import blob_reader, read_file_dataset
 MIB = 2**20
 
 pytestmark = [
+    pytest.mark.timeout(300),  # starting workers takes long where others work
     pytest.mark.usefixtures("ray_cluster"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
 ]

@@ -16,6 +16,7 @@ from file_dataset import Pipeline, Url
 from file_dataset.ray import read_rows
 
 pytestmark = [
+    pytest.mark.timeout(300),  # starting workers takes long where others work
     pytest.mark.usefixtures("ray_cluster"),
     pytest.mark.filterwarnings("ignore:The (maximum|minimum) number of concurrent:UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),

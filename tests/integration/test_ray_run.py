@@ -19,6 +19,7 @@ import file_dataset.ray
 from file_dataset import FileDatasetError, Options, Pipeline, Progress
 
 pytestmark = [
+    pytest.mark.timeout(300),  # starting workers takes long where others work
     pytest.mark.usefixtures("ray_cluster"),
     pytest.mark.filterwarnings("ignore:The maximum number of concurrent:UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),

@@ -15,6 +15,7 @@ from file_dataset import AllRowsFailedError, Options
 from file_dataset.ray import RowSink, blob_reader
 
 pytestmark = [
+    pytest.mark.timeout(300),  # starting workers takes long where others work
     pytest.mark.usefixtures("ray_cluster"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
 ]

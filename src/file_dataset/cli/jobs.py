@@ -40,6 +40,8 @@ class Job:
         version: Of the function.
         max_failures: A number, or a share.
         keep_failed: A directory.
+        engine: What runs it: this process, or Ray.
+        address: Of the Ray cluster; None for the one of the environment, or one of its own.
     """
 
     function: str = attrs.field(validator=_is_text)
@@ -63,6 +65,8 @@ class Job:
     version: str | None = attrs.field(default=None, validator=optional(_is_text))
     max_failures: float | None = attrs.field(default=None, validator=optional(_is_number))
     keep_failed: str | None = attrs.field(default=None, validator=optional(_is_text))
+    engine: Literal["local", "ray"] = attrs.field(default="local", validator=in_(("local", "ray")))
+    address: str | None = attrs.field(default=None, validator=optional(_is_text))
 
     @classmethod
     def here(cls, told: Mapping[str, Any]) -> Job:
@@ -120,6 +124,12 @@ class Job:
     def to_json(self) -> str:
         """The job as a text."""
         return json.dumps(attrs.asdict(self))
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the function is in; None if it is named by its module."""
+        place, _, _ = self.function.rpartition(":")
+        return Path(place) if place.endswith(".py") else None
 
     def pipeline(self, *, progress: bool) -> Pipeline:
         """What runs it.

@@ -12,6 +12,7 @@ import click
 
 from file_dataset.api.results import RunResult
 from file_dataset.cli import tables
+from file_dataset.cli.engines import begun
 from file_dataset.cli.failed import read_job, rows_to_retry, write_failures
 from file_dataset.cli.jobs import Job, count_or_share
 
@@ -76,6 +77,12 @@ def _pipeline_options(command: F) -> F:
             help="Where the function runs: here (thread), or in processes of its own.",
         ),
         click.option("--workers", type=int, help="Rows in the function at a time; 1 by default."),
+        click.option("--address", help="Of a Ray cluster, as host:port; needs --engine ray."),
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            help="Run rows in this process (local), or on a Ray cluster.",
+        ),
     ):
         command = option(command)
     return command
@@ -199,12 +206,12 @@ def _job_of(file: Path, options: Mapping[str, object]) -> Job:
 
 def _carried_out(job: Job, output: _Output, rows: Callable[[], pd.DataFrame]) -> int:
     """Run a job, report on it even if a signal ends it, and tell the exit code."""
-    run = job.pipeline(progress=output.progress).begin(rows())
-    try:
-        run.finish()
-    finally:
-        result = run.result()
-        output.give(result, job)
+    with begun(job, rows(), progress=output.progress) as run:
+        try:
+            run.finish()
+        finally:
+            result = run.result()
+            output.give(result, job)
     if result.is_systemic:
         return _NONE_CAN_COME_THROUGH
     return _SOME_FAILED if result.stats.failed else 0
@@ -227,8 +234,8 @@ def show_result(result: RunResult, *, as_json: bool) -> None:
     if stats.rows:
         tables.show(result.rows, "Results")
     if stats.failed > stats.not_run:
-        begun = result.failures[result.failures["attempts"] > 0]
-        tables.show(begun[["id", "file", "stage", "error", "message"]], "Failures")
+        tried = result.failures[result.failures["attempts"] > 0]
+        tables.show(tried[["id", "file", "stage", "error", "message"]], "Failures")
     skipped = f"{stats.skipped} were there already, " if stats.skipped else ""
     click.echo(
         f"\n{stats.rows} rows came through, {skipped}{stats.failed} failed, "
