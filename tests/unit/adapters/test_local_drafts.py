@@ -154,6 +154,20 @@ def test_a_link_is_named_with_what_to_do_about_it(attempt, outside, place):
     )
 
 
+def test_a_link_that_comes_once_all_is_done_makes_nothing_undone(attempt, outside, monkeypatch):
+    prepared = attempt.prepare()
+    complete = drafts.Place.complete
+
+    def overtaken(place, prepared):
+        complete(place, prepared)
+        plant(attempt.into / ".file_dataset", outside)
+
+    monkeypatch.setattr(drafts.Place, "complete", overtaken)
+    attempt.store.do(Complete(prepared))
+    assert files(attempt.root) == NEW
+    assert (outside / "lookalike/precious").exists()
+
+
 @pytest.mark.parametrize("target", ["link", "dangling link", "file", "pipe"])
 def test_a_root_that_is_no_directory_is_left_alone(attempt, outside, target):
     prepared = attempt.prepare()

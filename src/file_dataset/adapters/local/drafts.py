@@ -211,7 +211,7 @@ class Place:
             Those that are gone.
         """
         removed: list[Path] = []
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UnsupportedError):
             for above, name in (((RECORDS,), STAGE), ((), RECORDS)):
                 with opened(self._into, *above) as at:
                     os.rmdir(name, dir_fd=at)
@@ -228,7 +228,10 @@ class Place:
             remove(self.attempt, stage)
 
     def _remove_empty(self) -> None:
-        with contextlib.suppress(OSError), opened(self._into, RECORDS, STAGE) as stage:
+        with (
+            contextlib.suppress(OSError, UnsupportedError),
+            opened(self._into, RECORDS, STAGE) as stage,
+        ):
             remove_empty(self.attempt, stage)
 
     def _show(self, attempt: int, into: int, receipts: _Receipts) -> None:
