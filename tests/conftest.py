@@ -35,6 +35,20 @@ sys.setswitchinterval(0.0005)
 settings.load_profile("default")
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Print which store keeps which law, as far as the tests of it ran and passed."""
+    told = [
+        value
+        for report in terminalreporter.stats.get("passed", [])
+        for name, value in report.user_properties
+        if name == "laws"
+    ]
+    if told:
+        terminalreporter.section("laws and stores")
+        for line in [*told[0][0], *sorted(row for _, row in told)]:
+            terminalreporter.write_line(line)
+
+
 class NetworkBlockedError(RuntimeError):
     """A test reached out; it is no OSError, which engines would take for a bad connection."""
 

@@ -7,7 +7,17 @@ import typing
 # What is imported here for type checkers is imported for users when they first use it, by the
 # table below: a program that needs a Url or an error does not wait for all the rest.
 if typing.TYPE_CHECKING:
-    from file_dataset.api._wiring import LocalStore, MemoryStore, mount, register_store
+    from file_dataset.api._wiring import (
+        AzureStore,
+        DirectStore,
+        FsspecStore,
+        GcsStore,
+        HttpStore,
+        LocalStore,
+        MemoryStore,
+        mount,
+        register_store,
+    )
     from file_dataset.api.command import command
     from file_dataset.api.dataset import FileDataset
     from file_dataset.api.datasets import (
@@ -78,9 +88,14 @@ __all__ = [
     "AllRowsFailedError",
     "AlreadyExistsError",
     "AsyncLoader",
+    "AzureStore",
     "CommandError",
+    "DirectStore",
     "FileDataset",
     "FileDatasetError",
+    "FsspecStore",
+    "GcsStore",
+    "HttpStore",
     "IntegrityError",
     "InvalidDatasetError",
     "InvalidUrlError",
@@ -147,7 +162,10 @@ __all__ = [
 ]
 
 _NAMES = {
-    "file_dataset.api._wiring": "LocalStore MemoryStore mount register_store",
+    "file_dataset.api._wiring": (
+        "AzureStore DirectStore FsspecStore GcsStore HttpStore LocalStore MemoryStore mount "
+        "register_store"
+    ),
     "file_dataset.api.command": "command",
     "file_dataset.api.dataset": "FileDataset",
     "file_dataset.api.datasets": "AsyncLoader ObjectDataset create_async_loader create_dataset",

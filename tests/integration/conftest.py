@@ -1,9 +1,23 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 from tests.integration.authority import certificates
+from tests.integration.cloud_servers import azurite, fake_gcs
 from tests.integration.clusters import local_ray
 from tests.integration.servers import moto_server, rclone_server
+from tests.integration.static_server import static_server
+from tests.integration.web_server import web_server as serve_web
+
+WEB_OBJECTS = {
+    "root/data.bin": random.Random(1).randbytes(1000),
+    "root/empty": b"",
+    "root/a+b": b"plus",
+    "root/with space, caf\u00e9 and #": b"odd",
+    "root/large": random.Random(2).randbytes(300_000),
+    "root/deep/x/y": b"y",
+}
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +52,31 @@ def ray_cluster():
     """A Ray cluster of two workers on this machine."""
     with local_ray() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def web_server():
+    """A web server with a few objects."""
+    with serve_web(WEB_OBJECTS) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def static_tls(tls):
+    """A server of everything over TLS."""
+    with static_server(tls=tls) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azure():
+    """Azure's own emulator."""
+    with azurite() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gcs():
+    """An emulator of Google Cloud Storage."""
+    with fake_gcs() as server:
+        yield server

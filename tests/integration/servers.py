@@ -158,13 +158,14 @@ def _endpoint(process: subprocess.Popen[bytes], log: Path, patience: float) -> s
     end = time.monotonic() + patience
     while time.monotonic() < end and process.poll() is None:
         started = _STARTED.search(log.read_text())
-        if started and _answers(started[1]):
+        if started and answers(started[1]):
             return started[1]
         time.sleep(0.02)
     raise AssertionError(f"rclone did not start within {patience} s:\n{log.read_text()}")
 
 
-def _answers(endpoint: str) -> bool:
+def answers(endpoint: str) -> bool:
+    """Whether somebody listens at a URL."""
     host, _, port = endpoint.rpartition("://")[2].partition(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()

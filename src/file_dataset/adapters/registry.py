@@ -26,13 +26,38 @@ GROUP = "file_dataset.stores"
 Factory = Callable[[], Store]
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+
+
+@attrs.frozen
+class BuiltIn:
+    """A store of this library.
+
+    Args:
+        value: Its factory, as entry points name it.
+        needs: The library that it needs and that not everyone has; the extra is called so too.
+    """
+
+    value: str
+    needs: str = ""
+
+
+_BY_FSSPEC = (
+    "abfs box dbfs dropbox ftp gcs gdrive github hdfs hf lakefs oci oss sftp smb ssh webdav webhdfs"
+)
 _BUILT_IN = {
-    "file": "file_dataset.adapters.local:LocalStore",
-    "memory": "file_dataset.adapters.memory:shared",
-    "s3": "file_dataset.adapters.s3:S3Store",
-    "tar": "file_dataset.adapters.archive:ArchiveStore",
-    "zip": "file_dataset.adapters.archive:ArchiveStore",
-}
+    "az": BuiltIn("file_dataset.adapters.cloud:AzureStore", needs="obstore"),
+    "direct": BuiltIn("file_dataset.adapters.local:DirectStore"),
+    "file": BuiltIn("file_dataset.adapters.local:LocalStore"),
+    "gs": BuiltIn("file_dataset.adapters.cloud:GcsStore", needs="obstore"),
+    "http": BuiltIn("file_dataset.adapters.http:HttpStore"),
+    "https": BuiltIn("file_dataset.adapters.http:HttpStore"),
+    "memory": BuiltIn("file_dataset.adapters.memory:shared"),
+    "s3": BuiltIn("file_dataset.adapters.s3:S3Store"),
+    "tar": BuiltIn("file_dataset.adapters.archive:ArchiveStore"),
+    "zip": BuiltIn("file_dataset.adapters.archive:ArchiveStore"),
+} | dict.fromkeys(
+    _BY_FSSPEC.split(), BuiltIn("file_dataset.adapters.fsspec:FsspecStore", needs="fsspec")
+)
 
 
 class Registry:
@@ -84,6 +109,19 @@ class Registry:
         """All schemes that are known, sorted; no store's module is imported for it."""
         return sorted({*self._registered, *self._claimed(), *_BUILT_IN})
 
+    def built_in(self, scheme: str) -> BuiltIn | None:
+        """What serves a scheme if nobody else does; None if somebody does, or nobody at all."""
+        others = scheme in self._registered or scheme in self._claimed()
+        return None if others else _BUILT_IN.get(scheme)
+
+    def check_installed(self, scheme: str) -> None:
+        """Raise MissingDependencyError if the store of a scheme needs what is not installed."""
+        built_in = self.built_in(scheme)
+        if built_in is not None and built_in.needs and not _is_installed(built_in.needs):
+            raise MissingDependencyError(
+                f"{scheme}:// needs {built_in.needs}: pip install 'file-dataset[{built_in.needs}]'"
+            )
+
     def create(self, scheme: str, *, built_in: Mapping[str, Factory] | None = None) -> Store:
         """A new store for the URLs of a scheme.
 
@@ -102,6 +140,7 @@ class Registry:
             made: object = registered.factory()
             source = f"{registered.factory!r}"
         else:
+            self.check_installed(scheme)
             entry = self._entry(scheme)
             own = (built_in or {}).get(scheme) if entry is _built_in(scheme) else None
             made = own() if own is not None else _made_by(entry)
@@ -152,7 +191,13 @@ def _built_in(scheme: str) -> EntryPoint | None:
     # Importing this library takes no longer for those who use no store yet.
     from importlib.metadata import EntryPoint
 
-    return EntryPoint(scheme, _BUILT_IN[scheme], GROUP) if scheme in _BUILT_IN else None
+    return EntryPoint(scheme, _BUILT_IN[scheme].value, GROUP) if scheme in _BUILT_IN else None
+
+
+def _is_installed(module: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(module) is not None
 
 
 def _installed() -> Iterable[EntryPoint]:

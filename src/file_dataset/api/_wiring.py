@@ -8,18 +8,21 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from file_dataset.adapters.cloud import AzureStore, GcsStore
+from file_dataset.adapters.fsspec import FsspecStore
+from file_dataset.adapters.http import HttpStore
 from file_dataset.adapters.layers.limited import Limited
 from file_dataset.adapters.layers.read_only import ReadOnly
 from file_dataset.adapters.layers.retrying import Retrying
 from file_dataset.adapters.layers.routed import Routed
 from file_dataset.adapters.layers.verifying import Verifying
-from file_dataset.adapters.local import LocalStore
+from file_dataset.adapters.local import DirectStore, LocalStore
 from file_dataset.adapters.memory import MemoryStore
 from file_dataset.adapters.registry import Registry, register_store
 from file_dataset.adapters.registry import default as registry
@@ -27,10 +30,15 @@ from file_dataset.adapters.s3 import S3Options
 from file_dataset.adapters.scratch import TempScratch, sweep
 from file_dataset.domain.budget import Budget
 from file_dataset.domain.calling import Caller, RowFunction
-from file_dataset.domain.errors import UnsupportedSchemeError
+from file_dataset.domain.errors import (
+    InvalidDatasetError,
+    MissingDependencyError,
+    UnsupportedSchemeError,
+)
 from file_dataset.domain.files import local_errors
 from file_dataset.domain.ports import Observer
 from file_dataset.domain.programs import Command, Program
+from file_dataset.domain.requests import Read
 from file_dataset.domain.store import Store
 from file_dataset.domain.url import ARCHIVES, Url
 
@@ -38,11 +46,17 @@ if TYPE_CHECKING:
     from file_dataset.api.options import Options
 
 __all__ = [
+    "AzureStore",
+    "DirectStore",
+    "FsspecStore",
+    "GcsStore",
+    "HttpStore",
     "LocalStore",
     "MemoryStore",
     "S3Options",
     "Width",
     "calling",
+    "extra_of",
     "local_program",
     "mount",
     "note",
@@ -52,10 +66,14 @@ __all__ = [
     "schemes",
     "staging_budget",
     "store_for",
+    "store_for_tables",
     "store_of",
     "sweep_temp",
     "temp_scratch",
 ]
+
+# Whoever writes a table could have the machines that read it ask any server, also of their own net.
+_OPT_IN = frozenset({"http", "https"})
 
 _mounted: dict[str, Store | Options] = {}
 
@@ -94,15 +112,21 @@ class Width:
     requests_each: int
 
 
-def store_for(options: Options | None, *, width: Width | None = None) -> Store:
-    """The store in front of all stores, as the options say, asked for no more than is allowed."""
+def store_for(options: Options | None, *, width: Width | None = None, trusts: bool = True) -> Store:
+    """The store in front of all stores, as the options say.
+
+    Args:
+        options: How storage is reached.
+        width: How much may be asked at once; None for as much as is good.
+        trusts: Whether what has to be opted into is served without a mount.
+    """
     s3 = _default_s3(_aws_environment()) if options is None else options.s3
     stores = {**_mounted, **({} if options is None else options.stores)}
     verify = None if options is None else options.verify_writes
     mounts = {
         Url.parse(text): _mounted_store(store, width, verify) for text, store in stores.items()
     }
-    plain = Routed(mounts, _Creating(registry, s3, width, verify))
+    plain = Routed(mounts, _Creating(registry, s3, width, verify, trusts))
     return Routed(mounts, _CreatingBefore(registry, plain))
 
 
@@ -110,6 +134,18 @@ def _mounted_store(store: Store | Options, width: Width | None, verify: str | No
     if isinstance(store, Store):
         return _layered(store, width, verify)
     return _layered(_s3_store(store.s3), width, store.verify_writes)
+
+
+def store_for_tables(options: Options | None, *, width: Width | None = None) -> Store:
+    """As store_for(), where URLs may be others' words: what has to be opted into needs a mount."""
+    return store_for(options, width=width, trusts=False)
+
+
+def _opt_in(scheme: str) -> str:
+    return (
+        f"tables may name {scheme}:// only where that is opted into: "
+        f"mount('{scheme}://the.host/', HttpStore()), or Options(stores=...) with the same"
+    )
 
 
 def _s3_store(options: S3Options) -> Store:
@@ -127,11 +163,23 @@ class _Creating:
     s3: S3Options
     width: Width | None = None
     verify: str | None = None
+    trusts: bool = True
 
     def __call__(self, scheme: str) -> Store:
-        built_in = {"s3": functools.partial(_s3_store, self.s3)}
-        made = self.registry.create(scheme, built_in=built_in)
+        if not self.trusts and scheme in _OPT_IN and self.registry.built_in(scheme) is not None:
+            raise InvalidDatasetError(_opt_in(scheme))
+        made = self.registry.create(scheme, built_in=_makers(self.registry, self.s3, scheme))
         return _layered(made, self.width, self.verify)
+
+
+def _makers(registry: Registry, s3: S3Options, scheme: str) -> Mapping[str, Callable[[], Store]]:
+    """How a scheme's built-in store is made, if it takes more than no arguments."""
+    if scheme == "s3":
+        return {scheme: functools.partial(_s3_store, s3)}
+    built_in = registry.built_in(scheme)
+    if built_in is not None and built_in.needs == "fsspec":
+        return {scheme: functools.partial(FsspecStore, scheme)}
+    return {}
 
 
 @attrs.frozen
@@ -203,7 +251,17 @@ def store_of(scheme: str) -> Store:
     Raises:
         FileDatasetError: If it cannot be had.
     """
-    return registry.create(scheme, built_in=_of_archives(store_for(None)))
+    built_in = {
+        **_makers(registry, S3Options(), scheme),
+        **_of_archives(store_for(None)),
+    }
+    return registry.create(scheme, built_in=built_in)
+
+
+def extra_of(scheme: str) -> str:
+    """The extra of this library that brings what a scheme's store needs; empty if it needs none."""
+    built_in = registry.built_in(scheme)
+    return "" if built_in is None else built_in.needs
 
 
 def note(store: Store) -> str:
@@ -218,9 +276,10 @@ def note(store: Store) -> str:
 
 
 def scheme_check(store: Store, *, names_host: bool = False) -> Callable[[Url, str], None]:
-    """What refuses URLs that nobody serves, given the URL and where it stands.
+    """What refuses URLs that nobody serves here, given the URL and where it stands.
 
-    The function raises UnsupportedSchemeError.
+    The function raises UnsupportedSchemeError, MissingDependencyError if an extra would do, or
+    InvalidDatasetError for what is to be opted into.
 
     Args:
         store: In front of all stores, as store_for() makes it.
@@ -231,14 +290,33 @@ def scheme_check(store: Store, *, names_host: bool = False) -> Callable[[Url, st
     # A store that was pickled brings along what was registered where it comes from.
     made = made_by.registry if isinstance(made_by, _CreatingBefore) else registry
     host = f", on host {platform.node()}" if names_host else ""
-    return functools.partial(_check_scheme, frozenset({*made.schemes(), *mounted}), host)
+    return _SchemeCheck(store, made, frozenset(mounted), host)
 
 
-def _check_scheme(known: Collection[str], host: str, url: Url, where: str) -> None:
-    if url.scheme not in known:
-        raise UnsupportedSchemeError(url.scheme, known=sorted(known), where=where + host)
-    if url.is_member:
-        _check_scheme(known, host, url.archive, where)
+@attrs.frozen
+class _SchemeCheck:
+    """Refuses URLs that nobody serves here."""
+
+    store: Store
+    registry: Registry
+    mounted: Collection[str]
+    host: str
+
+    def __call__(self, url: Url, where: str) -> None:
+        if url.is_member:
+            self(url.archive, where)
+        if url.scheme in _OPT_IN and not self.store.can(Read, url):
+            raise InvalidDatasetError(f"{where}: {_opt_in(url.scheme)}")
+        if url.scheme in self.mounted:
+            return
+        schemes = self.registry.schemes()
+        if url.scheme not in schemes:
+            known = sorted({*schemes, *self.mounted})
+            raise UnsupportedSchemeError(url.scheme, known=known, where=where + self.host)
+        try:
+            self.registry.check_installed(url.scheme)
+        except MissingDependencyError as error:
+            raise MissingDependencyError(f"{where}{self.host}: {error}") from None
 
 
 def temp_scratch(directory: str | os.PathLike[str] | None) -> TempScratch:

@@ -11,9 +11,9 @@ import attrs
 
 from file_dataset.domain.errors import InvalidDatasetError, InvalidUrlError
 from file_dataset.domain.rows import Row, RowId
-from file_dataset.domain.url import Url, scheme_of
+from file_dataset.domain.url import RemotePath, Url, scheme_of
 
-Source: TypeAlias = "str | os.PathLike[str] | Url | None"
+Source: TypeAlias = "str | os.PathLike[str] | RemotePath | Url | None"
 
 Cell: TypeAlias = "str | Url | None"
 """A source that was found sound: a text only if Url.parse() takes it as it is."""
@@ -115,7 +115,7 @@ def sound_cells(
 def _url(cell: object) -> Url:
     if isinstance(cell, Url):
         return cell
-    if isinstance(cell, str | os.PathLike):
+    if isinstance(cell, str | os.PathLike | RemotePath):
         return Url.parse(cell)
     raise InvalidUrlError(
         f"{cell!r} ({type(cell).__name__}) is neither a URL, a path nor absent (None, NaN or NA)"

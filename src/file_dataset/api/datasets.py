@@ -14,7 +14,7 @@ from file_dataset.api._awaiting import in_thread, result_of
 from file_dataset.api.loader_options import LoaderOptions
 from file_dataset.api.objects import Place
 from file_dataset.api.options import Options
-from file_dataset.api.sources import Find, finding
+from file_dataset.api.sources import Find, finding, is_table
 from file_dataset.domain.items import Unread
 from file_dataset.domain.order import shuffled
 from file_dataset.domain.plan import windows
@@ -39,7 +39,8 @@ class Source:
     ) -> Source:
         """Look at the arguments."""
         wanted = LoaderOptions.of(options)
-        store = _wiring.store_for(wanted.storage(storage))
+        store_for = _wiring.store_for_tables if is_table(source) else _wiring.store_for
+        store = store_for(wanted.storage(storage))
         return cls(wanted, store, finding(source, wanted, store))
 
     def reading(self, items: Sequence[Unread[T]], *, unit: int = 1) -> Reading[T]:

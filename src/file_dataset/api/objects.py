@@ -15,9 +15,9 @@ from file_dataset.domain.objects import ObjectInfo, Span
 from file_dataset.domain.reading import Wanted, always, contents_of
 from file_dataset.domain.requests import Data
 from file_dataset.domain.store import Store
-from file_dataset.domain.url import Url
+from file_dataset.domain.url import RemotePath, Url
 
-Place: TypeAlias = "str | os.PathLike[str] | Url"
+Place: TypeAlias = "str | os.PathLike[str] | RemotePath | Url"
 
 
 def get(url: Place, *, options: Options | None = None) -> bytes:
@@ -216,7 +216,7 @@ def _all_served(urls: Iterable[Place], store: Store) -> list[Url]:
 
 
 def _ends_in_a_slash(place: Place) -> bool:
-    return not isinstance(place, Url) and os.fspath(place).endswith("/")
+    return not isinstance(place, Url | RemotePath) and os.fspath(place).endswith("/")
 
 
 def _is_directory(url: Url) -> bool:

@@ -127,7 +127,7 @@ class Pipeline:
         progress: bool | Observer | None = None,
     ) -> None:
         self._function = RowFunction.of(fn)
-        self._store = _wiring.store_for(options)
+        self._store = _wiring.store_for_tables(options)
         self._check = _wiring.scheme_check(self._store)
         self._into = destination(one_destination(write_options, into_path), self._store)
         self._committing = Committing.of(

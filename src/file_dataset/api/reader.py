@@ -75,7 +75,7 @@ def reader(
         raise ValueError("Cannot specify both 'row' and 'dataframe'")
     if not given:
         raise ValueError("Must specify either 'row' or 'dataframe'")
-    store = _wiring.store_for(options)
+    store = _wiring.store_for_tables(options)
     check = _wiring.scheme_check(store)
     (only,) = given
     if row is not None or (dataframe is None and isinstance(only, Mapping)):

@@ -28,7 +28,7 @@ from file_dataset.domain.reading import NotWantedError, Wanted
 from file_dataset.domain.requests import Read
 from file_dataset.domain.store import Store
 from file_dataset.domain.threads import closing
-from file_dataset.domain.url import Url
+from file_dataset.domain.url import RemotePath, Url
 
 Items: TypeAlias = Sequence[Unread[Any]]
 Find: TypeAlias = Callable[[Wanted], Items]
@@ -51,14 +51,14 @@ def finding(source: object, options: LoaderOptions, store: Store) -> Find:
     Raises:
         ValueError: For a source that is none of these, and for schemes that nobody serves.
     """
-    if isinstance(source, str | os.PathLike | Url):
+    if isinstance(source, str | os.PathLike | RemotePath | Url):
         return _place(source, options, store)
     if options.pattern is not None or not options.recursive:
         raise ValueError(
             f"pattern and recursive choose among what is below a prefix, which a "
             f"{type(source).__name__} is not"
         )
-    if _is_table(source):
+    if is_table(source):
         return functools.partial(_known, _rows(source, store))
     return functools.partial(_all, _objects(source, store))
 
@@ -92,8 +92,12 @@ def _find(below: Listing, matching: Listing | None, wanted: Wanted) -> Items:
     url = below.prefix
     try:
         below.store.stat(url)
-    except NotFoundError:
-        return _found(below if matching is None else matching, wanted)
+    except NotFoundError as missing:
+        try:
+            return _found(below if matching is None else matching, wanted)
+        except UnsupportedError:
+            # There are no listings there, so that it is the object that is not found.
+            raise missing from None
     except UnsupportedError:
         if url.is_local and Path(url.path).is_dir():
             return _found(below, wanted)
@@ -161,7 +165,7 @@ def _objects(source: object, store: Store) -> list[str | Listing]:
     check = _wiring.scheme_check(store)
     parts: list[str | Listing] = []
     for number, each in enumerate(source):
-        if not isinstance(each, str | os.PathLike | Url):
+        if not isinstance(each, str | os.PathLike | RemotePath | Url):
             raise InvalidDatasetError(f"url {number}: {each!r} is neither a URL nor a path")
         url = each if isinstance(each, Url) else Url.parse(each)
         check(url, f"url {number}")
@@ -173,7 +177,8 @@ def _objects(source: object, store: Store) -> list[str | Listing]:
 # --- a table ----------------------------------------------------------------------------------
 
 
-def _is_table(source: object) -> bool:
+def is_table(source: object) -> bool:
+    """Whether a source is a table, whose URLs may be others' words."""
     if isinstance(source, list | tuple):
         return bool(source) and isinstance(source[0], Mapping)
     with contextlib.suppress(InvalidDatasetError):

@@ -16,12 +16,14 @@ class KnownStore:
         scheme: The part of a URL before ``://``.
         verbs: What the store can do, in small letters and sorted.
         store: The name of its class; or why it cannot be had.
+        extra: The extra of this library that brings what it needs; empty if it needs none.
         note: What is worth knowing about it.
     """
 
     scheme: str
     verbs: tuple[str, ...]
     store: str
+    extra: str = ""
     note: str = ""
 
 
@@ -31,9 +33,10 @@ def known_stores() -> list[KnownStore]:
 
 
 def _known(scheme: str) -> KnownStore:
+    extra = _wiring.extra_of(scheme)
     try:
         store = _wiring.store_of(scheme)
     except FileDatasetError as error:
-        return KnownStore(scheme, (), str(error))
+        return KnownStore(scheme, (), str(error), extra)
     verbs = sorted(verb.__name__.lower() for verb in store.verbs)
-    return KnownStore(scheme, tuple(verbs), type(store).__name__, _wiring.note(store))
+    return KnownStore(scheme, tuple(verbs), type(store).__name__, extra, _wiring.note(store))

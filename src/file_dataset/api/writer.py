@@ -101,7 +101,7 @@ def write_files(
         raise ValueError("Cannot specify both 'row' and 'dataframe'")
     if row is None and dataframe is None:
         raise ValueError("Must specify either 'row' or 'dataframe'")
-    store = _wiring.store_for(options)
+    store = _wiring.store_for_tables(options)
     into = destination(into_path, store)
     committing = Committing.of(store, into, commit=commit, if_exists=if_exists, archive=archive)
     if isinstance(row, Mapping):

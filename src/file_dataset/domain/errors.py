@@ -83,9 +83,14 @@ class UnsupportedSchemeError(FileDatasetError, ValueError):
     """
 
     def __init__(self, scheme: str, *, known: Sequence[str], where: str = "") -> None:
+        # A module of some size, for those who err.
+        import difflib
+
         place = f"{where}: " if where else ""
+        nearest = difflib.get_close_matches(scheme, known, n=1)
+        hint = f" (did you mean {nearest[0] + '://'!r}?)" if nearest else ""
         super().__init__(
-            f"{place}unsupported scheme {scheme + '://'!r}; known schemes: "
+            f"{place}unsupported scheme {scheme + '://'!r}{hint}; known schemes: "
             f"{', '.join(sorted(known))}. Another store can be added with register_store()."
         )
         self.scheme = scheme

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import unquote
 
 import attrs
@@ -20,6 +22,19 @@ _is_scheme = functools.lru_cache(re.compile(r"[a-z][a-z0-9+.-]*").fullmatch)
 _scheme = re.compile(r"([a-z][a-z0-9+.-]*)://").match
 _ONE_SLASH = re.compile(r"[a-z][a-z0-9+.-]+:/[^/]")
 _HTTP = ("http", "https")
+
+
+@runtime_checkable
+class RemotePath(Protocol):
+    """A path of universal_pathlib, as far as it matters here."""
+
+    @property
+    def protocol(self) -> str:
+        """The scheme."""
+
+    @property
+    def storage_options(self) -> Mapping[str, Any]:
+        """What fsspec would reach it by."""
 
 
 def _check_spelling(value: str, *, local: bool) -> None:
@@ -85,12 +100,15 @@ class Url:
             )
 
     @classmethod
-    def parse(cls, text: str | os.PathLike[str]) -> Url:
+    def parse(cls, text: str | os.PathLike[str] | RemotePath) -> Url:
         """The URL that a text or a path spells; text without ``://`` is a local path.
 
         Raises:
-            InvalidUrlError: If it is empty, has a NUL, or is a URL with a slash missing.
+            InvalidUrlError: If it is empty, has a NUL, is a URL with a slash missing, or a path of
+                universal_pathlib that says how it is reached.
         """
+        if not isinstance(text, str | os.PathLike) and isinstance(text, RemotePath):
+            return cls.parse(_text_of(text))
         spelled: object = os.fspath(text)
         if not isinstance(spelled, str) or not spelled:
             raise InvalidUrlError(f"{spelled!r} is no URL and no path")
@@ -222,6 +240,18 @@ class Url:
 
     def __repr__(self) -> str:
         return f"Url({self.redacted!r})"
+
+
+def _text_of(path: RemotePath) -> str:
+    """What a path of universal_pathlib spells."""
+    if path.storage_options:
+        # Not taken silently, and not taken from a table at all: they may be credentials.
+        raise InvalidUrlError(
+            f"a path of {path.protocol}:// says by {sorted(path.storage_options)} how it is "
+            f"reached, which is not taken from a path: name the URL as a text, and the rest by "
+            f"Options or by mount() with a store"
+        )
+    return str(path)
 
 
 def scheme_of(text: str) -> str:

@@ -20,6 +20,7 @@ except ImportError as error:
     ) from error
 
 from file_dataset.testing._keys import NASTY_KEYS
+from file_dataset.testing._table import law_table
 from file_dataset.testing._words import LawBroken
 from file_dataset.testing.check import LAWS, Finding, Law, Report, Verdict, check_store
 from file_dataset.testing.machine import StoreMachine, store_state_machine
@@ -45,6 +46,7 @@ __all__ = [
     "check_store",
     "file_names",
     "keys",
+    "law_table",
     "nasty_names",
     "refused_names",
     "row_ids",

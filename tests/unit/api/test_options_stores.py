@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import pickle
+import uuid
+from pathlib import Path
 
+import fsspec
 import pytest
 from tests.unit.api.support import Noted, headers_sent
 
 from file_dataset import (
     FileDatasetError,
+    FsspecStore,
     LocalStore,
     MemoryStore,
+    MissingDependencyError,
     Options,
     Pipeline,
     UnsupportedSchemeError,
     Url,
+    get,
     mount,
+    put,
     reader,
     register_store,
     write_files,
 )
+from file_dataset.adapters import registry as registries
 from file_dataset.adapters.registry import default as registry
 from file_dataset.api import _wiring
 
@@ -186,3 +194,32 @@ def test_a_pickled_pipeline_takes_registered_schemes_along(monkeypatch):
 def test_what_is_no_store_cannot_be_mounted():
     with pytest.raises(TypeError, match="a Store or Options, not int"):
         mount("memory://nowhere/", 7)  # type: ignore[arg-type]
+
+
+def test_a_table_whose_scheme_needs_an_extra_is_refused_with_its_name(monkeypatch):
+    monkeypatch.setattr(registries, "_is_installed", lambda module: module != "fsspec")
+    place = "row 1, file 'a.txt': ftp:// needs fsspec: pip install 'file-dataset[fsspec]'"
+    with pytest.raises(MissingDependencyError) as caught:
+        reader(dataframe=[{"id": 1, "a.txt": "ftp://host/a.txt"}])
+    assert str(caught.value) == place
+    with pytest.raises(MissingDependencyError, match=r"^url: ftp://"):
+        get("ftp://host/a.txt")
+
+
+def test_what_is_mounted_needs_no_extra(monkeypatch):
+    monkeypatch.setattr(registries, "_is_installed", lambda module: False)
+    options = Options(stores={"ftp://host/": MemoryStore()})
+    put("ftp://host/a.txt", b"text", options=options)
+    assert get("ftp://host/a.txt", options=options) == b"text"
+
+
+def test_what_fsspec_serves_takes_part_in_tables(tmp_path):
+    name = f"memory://{uuid.uuid4().hex}"
+    options = Options(stores={name: FsspecStore("memory")})
+    rows = write_files([{"id": 1, "a.txt": __file__}], into_path=f"{name}/out", options=options)
+    assert rows == [{"id": 1, "a.txt": f"{name}/out/1/a.txt"}]
+    assert fsspec.open(f"{name}/out/1/a.txt").open().read() == Path(__file__).read_bytes()
+    with reader(dataframe=rows, options=options).into_temp_dir() as staged:
+        assert [(path / "a.txt").read_bytes() for _, path in staged] == [
+            Path(__file__).read_bytes()
+        ]

@@ -88,7 +88,7 @@ class LocalStore(PerObjectStore):
                 return file.read(min(span.stop or size, size) - span.start)
 
     def _write(self, url: Url, data: Data, mode: WriteMode) -> None:
-        with _placed(url, mode) as temporary:
+        with placed(url, mode) as temporary:
             temporary.write_bytes(data)
 
     def _download(self, url: Url, path: Path) -> ObjectInfo:
@@ -102,7 +102,7 @@ class LocalStore(PerObjectStore):
         self._copy(Url.local(path), url, mode)
 
     def _copy(self, source: Url, url: Url, mode: WriteMode) -> None:
-        with _placed(url, mode, source) as temporary:
+        with placed(url, mode, source) as temporary:
             _copy_file(source, temporary)
 
     def _delete(self, url: Url) -> None:
@@ -246,7 +246,7 @@ def _opened(source: Url) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _placed(url: Url, mode: WriteMode, source: Url | None = None) -> Iterator[Path]:
+def placed(url: Url, mode: WriteMode, source: Url | None = None) -> Iterator[Path]:
     """A temporary file that takes the object's place, as the mode allows, if the body succeeds."""
     if source is not None:
         with local_errors(source):
