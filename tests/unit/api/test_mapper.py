@@ -203,12 +203,15 @@ NOISE = ["printed", "written", "written to", "logged", "by the system", "by C", 
 def started(tmp_path):
     """Starts a process in a directory with functions, with pipes for all that it says."""
     (tmp_path / "functions.py").write_text(FUNCTIONS)
+    # What is not kept in buffers needs no care.
+    buffering = {name: os.environ[name] for name in os.environ if name != "PYTHONUNBUFFERED"}
     running = []
 
     def started(*told):
         process = subprocess.Popen(
             told,
             cwd=tmp_path,
+            env=buffering,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
