@@ -276,23 +276,40 @@ def test_it_ends_quietly_when_nobody_reads_on(started):
     assert "Traceback" not in process.stderr.read()
 
 
-def test_stdin_and_stdout_are_given_back(capfd):
+@pytest.fixture
+def fed():
+    """Lets a row come in by this process's own stdin; gives the pipe."""
     reading, writing = os.pipe()
     os.write(writing, b'{"path": "a"}\n')
     os.close(writing)
     kept = os.dup(0)
     os.dup2(reading, 0)
-    try:
-        assert run_mapper(same) == 0
-        assert os.read(0, 1) == b""
-        print("printed afterwards")  # noqa: T201 - where it goes is the test
-        assert os.fstat(0).st_ino == os.fstat(reading).st_ino
-    finally:
-        os.dup2(kept, 0)
-        os.close(kept)
-        os.close(reading)
+    yield reading
+    os.dup2(kept, 0)
+    os.close(kept)
+    os.close(reading)
+
+
+def test_stdin_and_stdout_are_given_back(fed, capfd):
+    assert run_mapper(same) == 0
+    assert os.read(0, 1) == b""
+    assert os.fstat(0).st_ino == os.fstat(fed).st_ino
+    print("printed afterwards")  # noqa: T201 - where it goes is the test
     out = capfd.readouterr().out.splitlines()
     assert [json.loads(out[0]), out[1]] == [
         {"path": "a", "key": "a", "uri": "a"},
         "printed afterwards",
     ]
+
+
+def test_what_is_printed_goes_to_stderr_also_where_stdout_is_something_else(
+    fed, capfd, monkeypatch
+):
+    def say(row):
+        print("printed")  # noqa: T201 - as above
+
+    replaced = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", replaced)
+    assert run_mapper(say) == 0
+    assert replaced.getvalue() == ""
+    assert capfd.readouterr() == ("", "printed\n")
