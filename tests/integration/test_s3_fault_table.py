@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import os
 from hashlib import md5
+from random import Random
 from typing import Any
 
 import attrs
@@ -28,9 +29,9 @@ from file_dataset.domain.errors import (
     TransientError,
     UnauthenticatedError,
 )
-from file_dataset.domain.objects import CREATE, ObjectInfo, Span
+from file_dataset.domain.objects import CREATE, OVERWRITE, ObjectInfo, Span
 from file_dataset.domain.outcomes import Done, Failed
-from file_dataset.domain.requests import Prepare, Read, Upload, Write
+from file_dataset.domain.requests import Copy, Download, Prepare, Read, Upload, Write
 from file_dataset.domain.url import Url
 
 MiB = 2**20
@@ -439,7 +440,7 @@ class TestFilesThatChange:
     """Output that somebody still writes to while it is being uploaded."""
 
     @staticmethod
-    def uploading(path, size, *, always):
+    def uploading(path, *, always):
         """A server in whose sight a file changes when its bytes come, once or always."""
         changed: list[Asked] = []
 
@@ -450,7 +451,7 @@ class TestFilesThatChange:
                 return said("200 OK", begun if "uploads" in asked.path else done)
             if asked.method == "PUT" and (always or not changed):
                 changed.append(asked)
-                path.write_bytes(os.urandom(size))
+                os.utime(path, ns=(len(changed), len(changed)))
             if asked.method == "DELETE":
                 return said("204 No Content")
             return said("200 OK", ETag='"1"')
@@ -461,7 +462,7 @@ class TestFilesThatChange:
     def test_an_upload_in_parts_is_no_success(self, large, engine, always, tmp_path):
         path = tmp_path / "up"
         path.write_bytes(bytes(5 * MiB + 9))
-        answer = self.uploading(path, 5 * MiB + 9, always=always)
+        answer = self.uploading(path, always=always)
         with fault_server(answer) as (server, asked):
             (outcome,) = large(server).run([Upload(path, URL)])
         completed = [each for each in asked if each.method == "POST" and "uploadId" in each.path]
@@ -480,7 +481,7 @@ class TestFilesThatChange:
     def test_a_draft_is_aborted(self, large, tmp_path):
         path = tmp_path / "up"
         path.write_bytes(b"bytes")
-        answer = self.uploading(path, 5, always=True)
+        answer = self.uploading(path, always=True)
         with fault_server(answer) as (server, asked):
             (outcome,) = large(server).run([Prepare(Url.local(path), URL)])
         assert isinstance(outcome, Failed)
@@ -580,3 +581,76 @@ class TestWrites:
             assert [each.method for each in asked] == ["PUT", "HEAD"] * 2
         else:
             assert isinstance(outcome.error, NotFoundError)
+
+
+class TestErrorsWithin200:
+    """S3 begins some answers before it knows how they end."""
+
+    FAILED = b"<Error><Code>InternalError</Code><Message>We are sorry</Message></Error>"
+
+    def test_an_upload_that_is_not_completed_is_aborted(self, large, tmp_path):
+        (tmp_path / "up").write_bytes(bytes(5 * MiB + 9))
+
+        def answer(asked: Asked) -> Said:
+            if asked.method == "POST":
+                begun = b"<R><UploadId>upload</UploadId></R>"
+                return said("200 OK", begun if "uploads" in asked.path else self.FAILED)
+            return said("204 No Content" if asked.method == "DELETE" else "200 OK", ETag='"1"')
+
+        with fault_server(answer) as (server, asked):
+            (outcome,) = large(server).run([Upload(tmp_path / "up", URL)])
+        assert isinstance(outcome, Failed)
+        assert isinstance(outcome.error, TransientError)
+        assert "We are sorry" in str(outcome.error)
+        begun = [each for each in asked if "uploads" in each.path]
+        aborted = [each for each in asked if each.method == "DELETE"]
+        assert len(begun) == len(aborted) == outcome.error.attempts == 4
+
+    @pytest.mark.parametrize("mode", [OVERWRITE, CREATE], ids=["overwrite", "create"])
+    def test_a_copy_that_is_none_fails(self, at, mode):
+        def answer(asked: Asked) -> Said:
+            if asked.method == "PUT":
+                return said("200 OK", self.FAILED)
+            return object_of(BODY)(asked)
+
+        with fault_server(answer) as (server, asked):
+            (outcome,) = at(server).run([Copy(URL, Url("s3", "bucket", "other"), mode)])
+        assert isinstance(outcome, Failed)
+        assert isinstance(outcome.error, TransientError)
+        copies = [each for each in asked if each.method == "PUT"]
+        assert len(copies) == outcome.error.attempts == (4 if mode is OVERWRITE else 1)
+
+
+@pytest.mark.parametrize("percent", [0, 10, 50, 90])
+def test_survivors_are_right_and_of_the_others_nothing_is_left(at, percent, tmp_path):
+    """Whatever share of the requests fails, in whatever way."""
+    random = Random(percent)
+
+    def answer(asked: Asked) -> Said:
+        body = f"the object {asked.path} ".encode() * 50
+        whole = object_of(body, told={"x_amz_checksum_crc32": crc32(body)})(asked)
+        if random.random() * 100 >= percent:
+            return whole
+        return random.choice(
+            [
+                said("500 Oops"),
+                said("503 Slow Down", b"<Error><Code>SlowDown</Code></Error>"),
+                Said(b"", "reset"),
+                Said(whole.data[:-100], "close"),
+                Said(flipped(whole.data)),
+            ]
+        )
+
+    keys = [f"{number}" for number in range(40)]
+    with fault_server(answer) as (server, _):
+        requests = [Download(Url("s3", "bucket", key), tmp_path / key) for key in keys]
+        outcomes = sorted(at(server).run(requests), key=lambda outcome: outcome.index)
+    assert [outcome.index for outcome in outcomes] == list(range(40))
+    there = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    survived = [
+        key for key, outcome in zip(keys, outcomes, strict=True) if isinstance(outcome, Done)
+    ]
+    assert there == {key: f"the object /bucket/{key} ".encode() * 50 for key in survived}
+    failed = [outcome.error for outcome in outcomes if isinstance(outcome, Failed)]
+    assert all(isinstance(error, (TransientError, IntegrityError)) for error in failed)
+    assert not failed if percent == 0 else survived or percent == 90
