@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
@@ -9,7 +10,6 @@ import attrs
 
 from file_dataset.adapters.layers._layer import Layer
 from file_dataset.domain.errors import FileDatasetError, IntegrityError
-from file_dataset.domain.files import local_errors
 from file_dataset.domain.outcomes import Done, Failed, Outcome
 from file_dataset.domain.requests import Complete, Request, Stat, Upload, Write
 from file_dataset.domain.threads import closing
@@ -69,8 +69,10 @@ def _sizes(request: Request[object]) -> dict[Url, int]:
         case Write(url, data):
             return {url: memoryview(data).nbytes}
         case Upload(path, url):
-            with local_errors(Url.local(path)):
+            # Of one that is gone by now nobody can tell any more.
+            with contextlib.suppress(OSError):
                 return {url: path.stat().st_size}
+            return {}
         case Complete(prepared):
             return {each.url: each.size for each in prepared if each.size is not None}
         case _:
