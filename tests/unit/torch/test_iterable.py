@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.torch.support import loading
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 
 import file_dataset
 from file_dataset import MemoryStore, NotFoundError, Options, UnsupportedError, Url
@@ -297,6 +297,19 @@ def test_who_has_workers_is_asked_how_far_the_loop_is(urls):
     assert dataset.state_dict()["position"] == 0
     with pytest.raises(ValueError, match="taken must be"):
         dataset.state_dict(taken=-1)
+
+
+def _has_given_nothing(_):
+    state = get_worker_info().dataset.state_dict()
+    assert (state["worker"], state["position"], state["given"]) == (0, 0, 0)
+
+
+def test_a_worker_does_not_take_its_parents_pass_for_its_own(urls):
+    dataset = FileIterableDataset(urls[:6])
+    items = iter(dataset)
+    assert next(items) == b"0"
+    chosen = {"batch_size": 6, "num_workers": 1, "worker_init_fn": _has_given_nothing}
+    assert items_of(dataset, **chosen) == [[b"0", *items]]
 
 
 def test_an_item_that_failed_is_given_again_by_who_goes_on_from_there(urls, tmp_path):
