@@ -9,19 +9,18 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from file_dataset.domain.errors import FileDatasetError, RangeNotSatisfiableError, StoreError
-from file_dataset.domain.objects import Span
+from file_dataset.domain.errors import FileDatasetError, StoreError
 from file_dataset.domain.outcomes import Failed
 from file_dataset.domain.plan import run_rows, windows
 from file_dataset.domain.ports import Scratch
-from file_dataset.domain.requests import Download, Read
+from file_dataset.domain.requests import Download, Read, Stat
 from file_dataset.domain.rows import Cause, Row, RowFailure
 from file_dataset.domain.store import Store
 from file_dataset.domain.threads import ahead, closing
 from file_dataset.domain.url import Url
 
 SMALL: Final = 256 << 10
-"""How many bytes of a file are read to see whether there are more; of most there are not."""
+"""How many bytes a file has at most to be read into memory."""
 
 # What is read at a time, and once more while that is packed: 64 MiB each at most.
 _FILES_AT_ONCE: Final = 256
@@ -29,7 +28,7 @@ _FILES_AT_ONCE: Final = 256
 Content: TypeAlias = bytes | Path
 """A file's bytes, or a local file that has them."""
 
-# What was read of each file: None if it is larger than that.
+# What is in each file: None if it is larger than that.
 _Peeked: TypeAlias = dict[str, bytes | FileDatasetError | None]
 
 
@@ -50,7 +49,9 @@ class Gathered:
 
 @attrs.frozen
 class Gathering:
-    """Reads files, each by one request if it is small; larger ones come to the disk, if not there.
+    """Reads files into memory that are small; larger ones come to the disk, if they are not there.
+
+    Sizes are asked for first: what a store tells of many is little beside what it gives of each.
 
     Args:
         store: Where they are.
@@ -79,17 +80,18 @@ class Gathering:
     def _peek(self, rows: Sequence[Row]) -> list[tuple[Row, _Peeked]]:
         found: list[tuple[Row, _Peeked]] = [(row, {}) for row in rows]
         asked = [(files, name, url) for row, files in found for name, url in row.sources.items()]
-        span = Span(0, SMALL + 1)
-        with closing(self.store.run([Read(url, span) for _, _, url in asked])) as outcomes:
+        small: list[tuple[_Peeked, str, Url]] = []
+        with closing(self.store.run([Stat(url) for _, _, url in asked])) as infos:
+            for info in infos:
+                files, name, url = asked[info.index]
+                files[name] = info.error if isinstance(info, Failed) else None
+                if not isinstance(info, Failed) and info.value.size <= SMALL:
+                    small.append((files, name, url))
+        # Without a span, so that a store which knows a checksum compares it.
+        with closing(self.store.run([Read(url) for _, _, url in small])) as outcomes:
             for outcome in outcomes:
-                files, name, _ = asked[outcome.index]
-                if not isinstance(outcome, Failed):
-                    files[name] = outcome.value if len(outcome.value) <= SMALL else None
-                # Of an empty file there is no first byte.
-                elif isinstance(outcome.error, RangeNotSatisfiableError):
-                    files[name] = b""
-                else:
-                    files[name] = outcome.error
+                files, name, _ = small[outcome.index]
+                files[name] = outcome.error if isinstance(outcome, Failed) else outcome.value
         return found
 
     def _gathered(self, row: Row, peeked: _Peeked) -> Gathered | RowFailure:

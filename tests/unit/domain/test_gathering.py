@@ -13,7 +13,7 @@ from file_dataset.adapters.memory import MemoryStore
 from file_dataset.adapters.scratch import TempScratch
 from file_dataset.domain import gathering
 from file_dataset.domain.gathering import Gathered, Gathering
-from file_dataset.domain.requests import Download, Read
+from file_dataset.domain.requests import Download, Read, Stat
 from file_dataset.domain.rows import Row, RowFailure
 from file_dataset.domain.url import Url
 
@@ -54,7 +54,7 @@ def test_every_row_comes_with_its_files_or_its_faults_in_order(table):
             result.release()
 
 
-def test_a_small_file_is_one_request_and_a_large_one_two(tmp_path):
+def test_a_small_file_is_read_whole_and_a_large_one_downloaded(tmp_path):
     store = Noted(MemoryStore())
     sizes = {"small": 256 << 10, "large": (256 << 10) + 1}
     for name, size in sizes.items():
@@ -64,7 +64,7 @@ def test_a_small_file_is_one_request_and_a_large_one_two(tmp_path):
         results = [
             each for each in Gathering(store, scratch).gather(rows) if isinstance(each, Gathered)
         ]
-        assert [type(request) for request in store.requests] == [Read, Read, Download]
+        assert [type(request) for request in store.requests] == [Stat, Stat, Read, Download]
         assert len(list(tmp_path.rglob("*"))) == 3
         for result in results:
             result.release()
