@@ -94,7 +94,7 @@ def test_many_small_files_are_packed_and_unpacked_byte_for_byte():
     packed = pack(table, "memory://packed", shard_bytes=1 << 20, options=options)
     shards = [each for each in store.list(Url.parse("memory://packed")) if each.url.name[-1] == "r"]
     assert len(shards) == -(-count // 226)
-    assert all(shard.size <= 1 << 20 for shard in shards)
+    assert all(store.stat(shard.url).size <= 1 << 20 for shard in shards)
     found = reader(dataframe=packed, options=options).into_blob_table()["a.bin"]
     assert all(cell.as_py() == data for cell, data in zip(found, files.values(), strict=True))
     unpacked = unpack(packed, "memory://unpacked", options=options)
@@ -107,15 +107,15 @@ def test_shards_on_a_server_are_made_and_read_with_few_requests(moto_s3):
     bucket = moto_s3.make_bucket()
     s3 = Counted(moto_s3.store(engine="curl"))
     options = Options(stores={"s3://": s3})
-    table = [{"id": n, "a.bin": b"%d" % n * 100} for n in range(300)]
-    for row in table:
-        put(f"memory://shards/{row['id']}", row["a.bin"])
-        row["a.bin"] = f"memory://shards/{row['id']}"
+    bodies = [b"%d" % number * 100 for number in range(300)]
+    for number, body in enumerate(bodies):
+        put(f"memory://shards/{number}", body)
+    table = [{"id": number, "a.bin": f"memory://shards/{number}"} for number in range(300)]
     packed = pack(table, str(bucket.joined("packed")), shard_rows=100, options=options)
     assert packed[299]["a.bin"] == f"tar://299.a.bin::{bucket}/packed/shard-000003.tar"
     s3.asked.clear()
     found = get_many([row["a.bin"] for row in packed], options=options)
-    assert found == [b"%d" % n * 100 for n in range(300)]
+    assert found == bodies
     # Of each shard: what it is, its index, and all of its members.
     assert len(s3.asked) == 9
 
