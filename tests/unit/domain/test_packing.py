@@ -108,6 +108,14 @@ def test_a_row_that_failed_before_is_handed_on_and_absent_files_stay_absent():
     assert shards(store) == {"shard-000001.tar": {"7.a.bin": b"1"}}
 
 
+def test_a_row_that_fails_when_it_is_begun_leaves_nothing_in_the_shard(tmp_path):
+    # The first of a shard is not looked at before it is put in.
+    rows = [gathered(1, a_bin=b"before", b_bin=tmp_path / "gone"), gathered(2, a_bin=b"2")]
+    results, store = packed(rows)
+    assert [type(each) for each in results] == [RowFailure, RowDone]
+    assert shards(store) == {"shard-000001.tar": {"2.a.bin": b"2"}}
+
+
 def test_a_row_whose_file_went_away_leaves_nothing_in_the_shard(tmp_path):
     (tmp_path / "there").write_bytes(b"2")
     rows = [
