@@ -114,6 +114,19 @@ def _elsewhere() -> Iterator[tuple[str, Case]]:
         "sizes-scattered",
         Case("Sizes of 5,000 URLs among 50,000", Sizes(_SCATTERED), contenders=_TWO, bar=0.45),
     )
+    yield (
+        "blobs-ray",
+        Case(
+            "Ray dataset of the contents of 20,000 x 4 KiB",
+            Blobs(Family(20_000, 2**12)),
+            contenders=("file_dataset-ray", "ray", "ray-boto3"),
+            unit=None,
+            bar=0.2,
+            judged="file_dataset-ray",
+            pinned=False,
+            rounds=3,
+        ),
+    )
     for name, work in (("download", Download(_FEW)), ("upload", Upload(_FEW))):
         title = f"{name.capitalize()} 1,000 x 4 KiB"
         case = Case(title, work, contenders=(OURS, UNIT, "boto3"), rounds=3)

@@ -132,7 +132,7 @@ class CaseReport:
             return [self.names[name], "failed, see below", *[""] * 6]
         ratio = "" if found.ratio is None else f"{found.ratio:.2f}"
         return [
-            f"**{self.names[name]}**" if name == OURS else self.names[name],
+            f"**{self.names[name]}**" if name == self.case.judged else self.names[name],
             f"{found.seconds:.3f}",
             f"{found.low:.3f}",
             f"{found.high:.3f}",

@@ -22,6 +22,8 @@ CONTENDERS = {
     "s3fs": "with_s3fs:S3fs",
     "metaflow": "with_metaflow:Metaflow",
     "ray": "with_ray:Ray",
+    "ray-boto3": "with_ray:RayBoto3",
+    "file_dataset-ray": "with_ray:OursOnRay",
 }
 
 
