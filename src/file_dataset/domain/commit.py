@@ -36,7 +36,7 @@ from file_dataset.domain.ledger import Held, Ledger, take_back
 from file_dataset.domain.outcomes import Failed
 from file_dataset.domain.plan import RowResult
 from file_dataset.domain.records import Input, Output, Record, record_url
-from file_dataset.domain.requests import Draft, Prepare, Prepared
+from file_dataset.domain.requests import Draft, Prepare, Prepared, Stat
 from file_dataset.domain.rows import Cause, Row, RowDone, RowFailure
 from file_dataset.domain.steps import Steps
 from file_dataset.domain.url import Url
@@ -97,6 +97,9 @@ class Commit:
             inputs: What they were made of; None keeps no note of it.
         """
         root = self.ledger.into.joined(str(row.id))
+        if self.if_exists == "error" and (there := (yield from self._unrecorded(row))) is not None:
+            error = AlreadyExistsError(f"{there.redacted} is there already")
+            return _failure(row, error, there)
         draft = Draft(root, self.new_attempt())
         prepared = yield from _prepare(row, draft)
         if isinstance(prepared, RowFailure):
@@ -122,6 +125,20 @@ class Commit:
         if error is not None:
             return _failure(row, error, record_url(self.ledger.into, row.id))
         return RowDone(row, record.urls(self.ledger.into))
+
+    def _unrecorded(self, row: Row) -> Steps[Url | None]:
+        """A file of a row that is there, if no record tells of the row."""
+        if (yield from self.ledger.find(row.id)) is not None:
+            return None
+        root = self.ledger.into.joined(str(row.id))
+        urls = [root.joined(name) for name in row.sources]
+        infos = yield [Stat(url) for url in urls]
+        found = zip(urls, infos, strict=True)
+        there = [url for url, info in found if not isinstance(info, Failed)]
+        # An attempt of the same run may have committed it meanwhile.
+        if not there or (yield from self.ledger.find(row.id)) is not None:
+            return None
+        return there[0]
 
     def _decide(self, mine: Record) -> Steps[_Verdict]:
         """Try to make a row this attempt's, until it is clear whose it is."""

@@ -190,6 +190,18 @@ def test_who_tries_again_what_another_copy_has_done_is_not_in_its_way(fn, if_exi
     assert (tmp_path / "out/1/b.txt").read_text() == "x"
 
 
+def test_a_row_without_a_record_among_others_with_one_is_there_as_well(place):
+    one, two = table(place, "x", "y")
+    rows: list[dict[str, Any]] = [{**one, "b.txt": None}, {**two, "b.txt": two["a.txt"]}]
+    how: dict[str, Any] = {"into_path": place.into, "options": place.options, "commit": "atomic"}
+    write_files(rows, **how, if_exists="error")
+    before = place.seen()
+    place.put("0.txt", "other")
+    with pytest.raises(AllRowsFailedError, match="there already"):
+        write_files(rows, **how, if_exists="error")
+    assert place.seen() == before
+
+
 def test_a_replaced_row_has_the_files_of_the_last_run_and_no_others(place):
     rows = table(place, "x")
 

@@ -300,7 +300,10 @@ def test_who_has_workers_is_asked_how_far_the_loop_is(urls):
 
 
 def _has_given_nothing(_):
-    state = get_worker_info().dataset.state_dict()
+    info = get_worker_info()
+    assert info is not None
+    assert isinstance(info.dataset, FileIterableDataset)
+    state = info.dataset.state_dict()
     assert (state["worker"], state["position"], state["given"]) == (0, 0, 0)
 
 
