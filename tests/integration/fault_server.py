@@ -11,6 +11,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, Literal
+from urllib.parse import parse_qs
 
 import attrs
 from tests.integration.servers import S3Server
@@ -25,7 +26,7 @@ class Asked:
 
     Args:
         number: Its place among all, from 0.
-        method: GET, HEAD or PUT.
+        method: GET, HEAD, PUT, POST or DELETE.
         path: With its parameters.
         headers: By their names in small letters.
         body: What was sent.
@@ -95,6 +96,42 @@ def object_of(
         return said("206 Partial Content", body[start:stop], ETag=etag, Content_Range=span_told)
 
     return answer
+
+
+class Uploads:
+    """How a store answers that takes uploads in parts, and tells what they came with.
+
+    Attributes:
+        begun: The uploads that are neither completed nor aborted, by their ids: the paths.
+        there: The objects, by their paths: the attempts that they came with.
+    """
+
+    def __init__(self) -> None:
+        self.begun: dict[str, str] = {}
+        self.there: dict[str, str] = {}
+        self._attempts: dict[str, str] = {}
+
+    def __call__(self, asked: Asked) -> Said:
+        path, _, query = asked.path.partition("?")
+        upload = parse_qs(query).get("uploadId", [""])[0]
+        if query.startswith("uploads"):
+            upload = f"upload-{asked.number}"
+            self.begun[upload] = path
+            self._attempts[upload] = asked.headers.get("x-amz-meta-file-dataset-attempt", "")
+            name = "InitiateMultipartUploadResult"
+            return said("200 OK", f"<{name}><UploadId>{upload}</UploadId></{name}>".encode())
+        if asked.method == "HEAD":
+            status = "200 OK" if path in self.there else "404 Not Found"
+            return said(status, x_amz_meta_file_dataset_attempt=self.there.get(path, ""))
+        if upload not in self.begun:
+            return said("404 Not Found", b"<Error><Code>NoSuchUpload</Code></Error>")
+        if asked.method == "PUT":
+            return said("200 OK", ETag='"1"')
+        self.begun.pop(upload)
+        if asked.method == "DELETE":
+            return said("204 No Content")
+        self.there[path] = self._attempts[upload]
+        return said("200 OK", b"<CompleteMultipartUploadResult/>")
 
 
 class _Faulty:

@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Callable
 
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from tests.integration.fault_server import Said, fault_server, object_of, said
+from tests.integration.fault_server import Said, Uploads, fault_server, object_of, said
 
 from file_dataset.adapters.layers.retrying import Retrying
 from file_dataset.domain.errors import (
+    AlreadyExistsError,
     IntegrityError,
+    PreconditionFailedError,
     StoreError,
     ThrottledError,
     TransientError,
 )
-from file_dataset.domain.objects import ObjectInfo, Span
+from file_dataset.domain.objects import CREATE, IfMatch, ObjectInfo, Span
 from file_dataset.domain.outcomes import Done
-from file_dataset.domain.requests import Download, Read, Upload
+from file_dataset.domain.requests import Complete, Download, Draft, Prepare, Read, Upload
 from file_dataset.domain.url import Url
 
 MiB = 2**20
@@ -104,6 +107,18 @@ class TestTransientFaults:
             with pytest.raises(TransientError) as caught:
                 every_way_to_read(store, tmp_path / "file")[how]()
         assert caught.value.transient
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("how", ["read", "span", "download", "stat", "write"])
+    @pytest.mark.parametrize("more", [b"", b"Content-Le", b"Content-Length: 5\r\n"])
+    def test_a_head_that_is_cut_off_is_no_empty_object(self, how, more, tmp_path):
+        head = b"HTTP/1.1 200 OK\r\n" + more
+        with fault_server(lambda asked: Said(head, "close")) as (server, _):
+            store = store_on(server, "curl")
+            ways = every_way_to_read(store, tmp_path / "file")
+            ways["write"] = lambda: store.write(URL, BODY)
+            with pytest.raises(TransientError, match="head is cut off"):
+                ways[how]()
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("status", ["500 Oops", "502 Oops", "503 Oops", "504 Oops", "429 Oops"])
@@ -248,6 +263,115 @@ class TestForBoto3:
                 with pytest.raises(StoreError):
                     every_way_to_read(store, tmp_path / "file")[how]()
         assert list(tmp_path.iterdir()) == []
+
+
+DRAFT = Draft(Url("s3", "bucket", "row"), "attempt-1")
+ANSWERS_LOST: dict[str, Callable[[Said], Said]] = {
+    "reset": lambda answer: Said(b"", "reset"),
+    "cut off": lambda answer: Said(answer.data[:-5], "close"),
+    "a bad moment": lambda answer: said("500 Oops"),
+}
+NOT_DONE = (said("503 Slow"), Said(b"", "reset"), said("500 Oops"))
+
+
+BEGIN, PART, COMPLETE = ("POST", "?uploads"), ("PUT", "partNumber"), ("POST", "?uploadId")
+
+
+class TestDrafts:
+    """A row of two files, of whose requests the first of a kind goes wrong."""
+
+    def commit(self, engine, path, fault, kind):
+        """What the server has in the end, and what it was asked."""
+        path.write_bytes(BODY)
+        uploads = Uploads()
+        faults = iter([fault])
+
+        def answer(asked):
+            is_it = asked.method == kind[0] and kind[1] in asked.path
+            return (next(faults, Uploads.__call__) if is_it else Uploads.__call__)(uploads, asked)
+
+        with fault_server(answer) as (server, asked):
+            store = Retrying(store_on(server, engine), base=0.001)
+            asks = [Prepare(Url.local(path), DRAFT.root.joined(name), DRAFT) for name in "ab"]
+            prepared = [outcome.value for outcome in store.run(asks) if isinstance(outcome, Done)]
+            assert len(prepared) == 2
+            store.do(Complete(prepared))
+        assert next(faults, None) is None
+        assert uploads.there == dict.fromkeys(["/bucket/row/a", "/bucket/row/b"], DRAFT.attempt)
+        return uploads, asked
+
+    @pytest.mark.parametrize(
+        ("kind", "answer"),
+        [
+            *itertools.product([BEGIN, PART, COMPLETE], NOT_DONE),
+            # Only this one may be answered before the work is done.
+            (COMPLETE, said("200 OK", b"<Error><Code>InternalError</Code></Error>")),
+        ],
+    )
+    def test_what_is_not_done_is_done_again(self, engine, kind, answer, tmp_path):
+        uploads, _ = self.commit(engine, tmp_path / "file", lambda uploads, asked: answer, kind)
+        assert uploads.begun == {}
+
+    @pytest.mark.parametrize("lost", ANSWERS_LOST)
+    @pytest.mark.parametrize("kind", [BEGIN, PART, COMPLETE], ids=" ".join)
+    def test_what_is_done_and_not_told_is_found_out(self, engine, kind, lost, tmp_path):
+        def fault(uploads, asked):
+            return ANSWERS_LOST[lost](uploads(asked))
+
+        uploads, asked = self.commit(engine, tmp_path / "file", fault, kind)
+        # Nobody knows of an upload whose beginning was not told, but for the store: recover() asks.
+        assert len(uploads.begun) == (kind == BEGIN)
+        assert any(each.method == "HEAD" for each in asked) == (kind == COMPLETE)
+
+    def test_what_was_aborted_meanwhile_is_told(self, engine, tmp_path):
+        def fault(uploads, asked):
+            uploads.begun.clear()
+            return uploads(asked)
+
+        with pytest.raises(PreconditionFailedError, match="was aborted"):
+            self.commit(engine, tmp_path / "file", fault, COMPLETE)
+
+
+class TestConditions:
+    @pytest.mark.parametrize("mode", [CREATE, IfMatch("tag")], ids=str)
+    def test_they_are_sent_and_a_refusal_is_told(self, engine, mode):
+        with fault_server(lambda asked: said("412 No")) as (server, asked):
+            store = store_on(server, engine)
+            with pytest.raises(AlreadyExistsError if mode is CREATE else PreconditionFailedError):
+                store.write(URL, BODY, mode=mode)
+        (request,) = asked
+        expected = ("if-none-match", "*") if mode is CREATE else ("if-match", '"tag"')
+        assert expected in request.headers.items()
+
+    def test_a_version_that_is_gone_is_told(self, engine):
+        gone = said("404 Not Found", b"<Error><Code>NoSuchKey</Code></Error>")
+        with fault_server(lambda asked: gone) as (server, _):
+            store = store_on(server, engine)
+            with pytest.raises(PreconditionFailedError, match="is gone"):
+                store.write(URL, BODY, mode=IfMatch("tag"))
+
+    def test_who_got_in_each_others_way_tries_again(self, engine):
+        conflict = b"<Error><Code>ConditionalRequestConflict</Code></Error>"
+
+        def answer(asked):
+            return said("200 OK") if asked.number == 2 else said("409 Conflict", conflict)
+
+        with fault_server(answer) as (server, asked):
+            store_on(server, engine).write(URL, BODY, mode=CREATE)
+        assert len(asked) == 3
+
+    @pytest.mark.parametrize("then", ["reset", "close"])
+    def test_what_may_have_been_done_is_not_done_twice(self, engine, then):
+        def answer(asked):
+            return Said(b"", then) if asked.number else said("200 OK")
+
+        with fault_server(answer) as (server, asked):
+            store = Retrying(store_on(server, engine), base=0.001)
+            store.write(URL, BODY, mode=CREATE)
+            # On a connection that is open already, over which libcurl would send it once more.
+            with pytest.raises(TransientError):
+                store.write(URL, BODY, mode=CREATE)
+            assert len(asked) == 2
 
 
 class TestUploads:

@@ -98,8 +98,7 @@ class Commit:
         """
         root = self.ledger.into.joined(str(row.id))
         if self.if_exists == "error" and (there := (yield from self._unrecorded(row))) is not None:
-            error = AlreadyExistsError(f"{there.redacted} is there already")
-            return _failure(row, error, there)
+            return _failure(row, AlreadyExistsError(f"{there.redacted} is there already"), there)
         draft = Draft(root, self.new_attempt())
         prepared = yield from _prepare(row, draft)
         if isinstance(prepared, RowFailure):

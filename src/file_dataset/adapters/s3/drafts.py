@@ -15,7 +15,7 @@ import attrs
 from file_dataset.adapters.s3.multipart import Part, begun, complete, parts_of
 from file_dataset.adapters.s3.parts import MakePart, NotCopied, bring_part, copy_part, send_part
 from file_dataset.adapters.s3.values import named, refuse_changed, status_of_file
-from file_dataset.domain.errors import NotFoundError, PreconditionFailedError
+from file_dataset.domain.errors import FileDatasetError, NotFoundError, PreconditionFailedError
 from file_dataset.domain.files import local_errors
 from file_dataset.domain.objects import ObjectInfo, Span
 from file_dataset.domain.per_object import PerObjectStore
@@ -32,6 +32,18 @@ ATTEMPT: Final = "file-dataset-attempt"
 
 PARTS_AT_ONCE: Final = 8
 """How many parts of an upload at most are under way: more do not fill a link better."""
+
+
+def superseded(url: Url, draft: Draft) -> PreconditionFailedError:
+    """Why a draft's object cannot be completed any more."""
+    return PreconditionFailedError(
+        f"{url.redacted}: the draft {draft.attempt} was aborted, or others wrote there since"
+    )
+
+
+def most_hopeful(errors: Sequence[FileDatasetError]) -> FileDatasetError:
+    """Of what went wrong with the objects of a draft, what another attempt at all may help."""
+    return next((error for error in errors if getattr(error, "transient", False)), errors[0])
 
 
 class Drafting(PerObjectStore):
@@ -134,10 +146,7 @@ class Drafting(PerObjectStore):
                 if draft is None:
                     raise
                 if self._attempt_at(client, url) != draft.attempt:
-                    raise PreconditionFailedError(
-                        f"{url.redacted}: the draft {draft.attempt} was aborted, or others wrote "
-                        f"there since"
-                    ) from None
+                    raise superseded(url, draft) from None
 
     def _attempt_at(self, client: S3Client, url: Url) -> str | None:
         """Which draft an object came with, if it is there and came with one."""
@@ -156,9 +165,17 @@ class Drafting(PerObjectStore):
             client.abort_multipart_upload(**named(url), UploadId=prepared.token)
 
     def _for_each(self, settle: Callable[[Prepared], None], prepared: tuple[Prepared, ...]) -> None:
-        with closing(unordered(settle, prepared, workers=self._at_once(prepared))) as ends:
-            for _ in ends:
-                pass
+        def tried(each: Prepared) -> FileDatasetError | None:
+            try:
+                settle(each)
+            except FileDatasetError as error:
+                return error
+            return None
+
+        with closing(unordered(tried, prepared, workers=self._at_once(prepared))) as ends:
+            errors = [error for error in ends if error is not None]
+        if errors:
+            raise most_hopeful(errors)
 
     def pending(self, prefix: Url, /) -> Iterator[Pending]:
         """The uploads below a prefix, page by page, whoever began them; of a draft it is not told.

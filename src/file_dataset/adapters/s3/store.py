@@ -37,10 +37,10 @@ _LAST: Final = "\U0010ffff"
 class S3Store(ByBoto3):
     """Objects of S3, or of a store that speaks its protocol.
 
-    Whole objects, spans, sizes and writes without a condition are libcurl's, hundreds at a time;
-    boto3 says where buckets are and who signs, and does all the rest: what is copied, deleted and
-    listed, what is written under a condition, and whatever a server answers with a redirect or a
-    400. ``options.engine`` chooses; ``repr`` tells which one served last, and why.
+    Whole objects, spans, sizes, writes and drafts of small files are libcurl's, hundreds at a time;
+    boto3 says where buckets are and who signs, and does all the rest: what is copied and deleted,
+    and whatever a server answers with a redirect or a 400. ``options.engine`` chooses; ``repr``
+    tells which one served last, and why.
 
     Args:
         options: How to reach the store.

@@ -253,6 +253,16 @@ class TestComplete:
         assert sorted(log.requests) == sorted(("POST", url.key) for url in urls)
         assert [info.size for info in store.list(DRAFT.root)] == [10] * 10
 
+    def test_each_file_of_a_draft_is_tried_before_an_error_is_told(self, store, client, path):
+        urls = [DRAFT.root.joined(f"{number}") for number in range(6)]
+        prepared = [prepare(store, path, url=url) for url in urls]
+        refusals = [refusal(403, "AccessDenied"), refusal(500, "InternalError")]
+        Answers(client, *refusals, operation="CompleteMultipartUpload")
+        # Of the two, the one that may pass: then they are all tried once more.
+        with pytest.raises(TransientError):
+            store.do(Complete(prepared))
+        assert len(list(store.list(DRAFT.root))) == 4
+
 
 class TestAbort:
     def test_what_is_gone_is_aborted(self, store, client, path):
@@ -260,6 +270,14 @@ class TestAbort:
         for _ in range(2):
             store.do(Abort(prepared))
         assert uploads(store) == []
+
+    def test_each_file_of_a_draft_is_tried_before_an_error_is_told(self, store, client, path):
+        urls = [DRAFT.root.joined(f"{number}") for number in range(4)]
+        prepared = [prepare(store, path, url=url) for url in urls]
+        Answers(client, refusal(403, "AccessDenied"), operation="AbortMultipartUpload")
+        with pytest.raises(PermissionDeniedError):
+            store.do(Abort(prepared))
+        assert len(uploads(store)) == 1
 
     def test_what_is_refused_is_told(self, store, client, path):
         prepared = prepare(store, path)

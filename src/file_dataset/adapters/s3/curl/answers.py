@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import unescape
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,16 @@ _DESCRIBING = {
     for name in ("content-length", "content-range", "etag", "last-modified", *TOLD)
 }
 _said = re.compile(r"<(Code|Message|Region|Endpoint|BucketName)>([^<]*)</\1>").findall
+
+
+def is_ended(lines: Sequence[bytes]) -> bool:
+    """Whether the head of an answer is all there; what follows a body in pieces may come after."""
+    for line in reversed(lines):
+        if line in (b"\r\n", b"\n"):
+            return True
+        if line.startswith(b"HTTP/"):
+            return False
+    return False
 
 
 def headers(lines: Iterable[bytes]) -> dict[str, str]:

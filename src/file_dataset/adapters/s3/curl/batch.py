@@ -8,13 +8,29 @@ from typing import TYPE_CHECKING, Final
 
 from file_dataset.adapters.s3.carried import Declined
 from file_dataset.adapters.s3.checksums import VerifyReads
+from file_dataset.adapters.s3.curl.drafting import (
+    AbortUpload,
+    BeginUpload,
+    CompleteUpload,
+    can_be_settled,
+)
 from file_dataset.adapters.s3.curl.fetch import Fetch
 from file_dataset.adapters.s3.curl.places import OnlyBoto3Error, Place
 from file_dataset.adapters.s3.curl.sending import Send, SendFile
 from file_dataset.adapters.s3.curl.sinks import AtPath, InMemory, Sink
 from file_dataset.adapters.s3.curl.tasks import Describe, ReadSpan, Streams, Task
-from file_dataset.domain.objects import OVERWRITE, Span
-from file_dataset.domain.requests import Download, Read, Request, Stat, Upload, Write
+from file_dataset.domain.objects import Span
+from file_dataset.domain.requests import (
+    Abort,
+    Complete,
+    Download,
+    Prepare,
+    Read,
+    Request,
+    Stat,
+    Upload,
+    Write,
+)
 from file_dataset.domain.url import Url
 
 if TYPE_CHECKING:
@@ -68,17 +84,26 @@ class Batch:
                 return ReadSpan(url, self._place(url), span)
             case Stat(url):
                 return Describe(url, self._place(url))
-            case Upload(path, url, mode) if mode is OVERWRITE:
+            case _:
+                return self._writing(request)
+
+    def _writing(self, request: Request[object]) -> Task:
+        match request:
+            case Upload(path, url, mode):
+                most = self._transfer.multipart_threshold
                 return SendFile(
-                    url,
-                    self._place(url),
-                    path,
-                    most=self._transfer.multipart_threshold,
-                    verify=self._verify_writes,
+                    url, self._place(url), path, most=most, mode=mode, verify=self._verify_writes
                 )
-            case Write(url, data, mode) if mode is OVERWRITE:
+            case Write(url, data, mode):
                 if memoryview(data).nbytes < self._transfer.multipart_threshold:
-                    return Send(url, self._place(url), data, verify=self._verify_writes)
+                    return Send(url, self._place(url), data, mode=mode, verify=self._verify_writes)
+            case Prepare(source, url) if source.is_local and not self._verify_writes:
+                most = self._transfer.multipart_threshold
+                return BeginUpload(request, self._place(url), most=most)
+            case Complete((prepared,)) if can_be_settled(prepared):
+                return CompleteUpload(prepared, self._place(prepared.url))
+            case Abort((prepared,)) if can_be_settled(prepared):
+                return AbortUpload(prepared.url, self._place(prepared.url), prepared.token)
         raise Declined
 
     def _fetch(self, url: Url, sink: Sink) -> Fetch:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 from file_dataset.adapters.s3.carried import Carried, Declined, Redirected
 from file_dataset.adapters.s3.checksums import VerifyReads
 from file_dataset.adapters.s3.client import retries_itself
+from file_dataset.adapters.s3.curl.apart import Apart
 from file_dataset.adapters.s3.curl.batch import Batch
 from file_dataset.adapters.s3.curl.engine import Engine
 from file_dataset.adapters.s3.curl.listing import ListPage
@@ -117,17 +118,19 @@ class Carrier:
             verify_reads=self._verify_reads,
             verify_writes=self._verify_writes,
         )
-        tasks = ((index, partial(batch.task, request)) for index, request in enumerate(requests))
+        apart = Apart(requests)
+        tasks = (
+            (index, partial(batch.task, request)) for index, request in enumerate(apart.requests)
+        )
         tries_again = retries_itself(self._client)
         with closing(self._engine.run(tasks, batch.streams)) as results:
             for carried in results:
                 value = carried.value
-                self._learn_from(value, requests[carried.index].url)
+                self._learn_from(value, apart.requests[carried.index].url)
                 if tries_again and isinstance(value, StoreError) and value.transient:
                     # The client is configured to try again, and boto3 does so in its way.
-                    yield Carried(carried.index, Declined())
-                else:
-                    yield carried
+                    value = Declined()
+                yield from apart.together(Carried(carried.index, value))
 
     def pages(
         self, prefix: Url, delimiter: str, *, start: str = "", after: str = ""

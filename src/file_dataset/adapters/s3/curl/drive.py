@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final, TypeAlias
+
+from pycurl import E_GOT_NOTHING
 
 from file_dataset.adapters.s3.answers import answered
 from file_dataset.adapters.s3.calls import Call
 from file_dataset.adapters.s3.carried import Carried, Declined, Redirected
 from file_dataset.adapters.s3.curl import faults
-from file_dataset.adapters.s3.curl.answers import described, headers, refusal
+from file_dataset.adapters.s3.curl.answers import described, headers, is_ended, refusal
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.handles import LONGEST_WAIT, Ended, Handles
 from file_dataset.adapters.s3.curl.pace import Pace
@@ -58,13 +62,15 @@ class Drive:
         self._ready = streams.ready
         self._clock = clock
         self._begun: dict[Task, int] = {}
+        # What goes on in the place of tasks that have ended, with their indices.
+        self._following: deque[tuple[int, MakeTask]] = deque()
         self._sending = 0
         self._all_begun = False
 
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to do."""
-        return self._all_begun and not self._begun
+        return self._all_begun and not self._begun and not self._following
 
     def step(self, *, may_send: bool, patience: float = LONGEST_WAIT) -> list[Carried]:
         """Send what may be sent, wait for the network, and give what became of tasks meanwhile.
@@ -104,17 +110,22 @@ class Drive:
         return math.inf
 
     def _begin_next(self, carried: list[Carried]) -> Exchange | None:
-        for index, make in self._tasks:
+        while (following := self._next()) is not None:
+            index, make = following
+            task = None
             try:
                 task = make()
                 exchange = task.begin()
             except (FileDatasetError, Declined) as why:
-                carried.append(Carried(index, why))
+                self._fail(index, task, why, carried)
             else:
                 self._begun[task] = index
                 return exchange
         self._all_begun = True
         return None
+
+    def _next(self) -> tuple[int, MakeTask] | None:
+        return self._following.popleft() if self._following else next(self._tasks, None)
 
     def _start(self, exchange: Exchange, now: float) -> None:
         task = exchange.task
@@ -158,6 +169,10 @@ class Drive:
                     got=exchange.received,
                 )
                 value = task.broke(exchange, error)
+            elif not is_ended(exchange.head):
+                # libcurl takes a connection that ends there for the end of an empty body.
+                cut = faults.failed(E_GOT_NOTHING, "the answer's head is cut off", Call(task.url))
+                value = task.broke(exchange, cut)
             elif 200 <= exchange.status < 300:
                 self._pace.answered(exchange.latency, self._clock())
                 value = task.end(exchange)
@@ -171,7 +186,9 @@ class Drive:
         except (FileDatasetError, Declined) as why:
             self._give_up(task, why, carried)
         else:
-            if value is not NOT_YET:
+            if isinstance(value, Task):
+                self._following.append((self._begun.pop(task), partial(_itself, value)))
+            elif value is not NOT_YET:
                 carried.append(Carried(self._begun.pop(task), value))
 
     def _is_to_wait(self, exchange: Exchange, error: ThrottledError) -> bool:
@@ -198,7 +215,24 @@ class Drive:
             else:
                 self._handles.stop(exchange)
         task.drop()
-        carried.append(Carried(self._begun.pop(task), why))
+        self._fail(self._begun.pop(task), task, why, carried)
+
+    def _fail(
+        self,
+        index: int,
+        task: Task | None,
+        why: FileDatasetError | Declined,
+        carried: list[Carried],
+    ) -> None:
+        undoing = None if task is None else task.undoing(why)
+        if undoing is None:
+            carried.append(Carried(index, why))
+        else:
+            self._following.append((index, partial(_itself, undoing)))
+
+
+def _itself(task: Task) -> Task:
+    return task
 
 
 def _refused(exchange: Exchange) -> FileDatasetError:
@@ -207,7 +241,8 @@ def _refused(exchange: Exchange) -> FileDatasetError:
         raise Redirected
     task = exchange.task
     said = refusal(exchange.status, headers(exchange.head), exchange.take_said(), task.operation)
-    error = answered(said, Call(task.url))
+    exchange.code = said.response["Error"]["Code"]
+    error = answered(said, Call(task.url, mode=task.mode))
     if isinstance(error, UnauthenticatedError):
         # There may be other credentials by now, which boto3 looks for.
         raise Declined from error

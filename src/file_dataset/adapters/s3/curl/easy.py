@@ -25,28 +25,38 @@ _SETTINGS: Final[dict[int, object]] = {
     pycurl.NETRC: pycurl.NETRC_IGNORED,
 }
 
-_METHODS: Final[dict[str, dict[int, object]]] = {
+METHODS: Final[dict[str, dict[int, object]]] = {
     "GET": {pycurl.HTTPGET: 1},
     "HEAD": {pycurl.NOBODY: 1},
     "PUT": {pycurl.UPLOAD: 1},
+    # As a PUT: of what libcurl calls a post it would say that it comes from a form.
+    "POST": {pycurl.UPLOAD: 1, pycurl.CUSTOMREQUEST: "POST"},
+    "DELETE": {pycurl.CUSTOMREQUEST: "DELETE"},
 }
 
 
 def easy_handle(method: str, network: Network) -> pycurl.Curl:
     """A handle for requests of a method; what differs from one to the next is not set."""
     easy = pycurl.Curl()
-    for option, value in {**_SETTINGS, **_METHODS[method], **network.settings}.items():
+    for option, value in {**_SETTINGS, **METHODS[method], **network.settings}.items():
         easy.setopt(option, value)
     return easy
 
 
 class Body:
-    """What is sent, read piece by piece, and from its beginning again on another connection."""
+    """What is sent, read piece by piece, and from its beginning again on another connection.
 
-    __slots__ = ("_data", "_sent")
+    Args:
+        data: The bytes.
+        once: Whether it is never sent again once libcurl has all of it: a connection that is found
+            closed then may have been closed by a server that did what it was told.
+    """
 
-    def __init__(self, data: bytes | memoryview) -> None:
+    __slots__ = ("_data", "_once", "_sent")
+
+    def __init__(self, data: bytes | memoryview, *, once: bool = False) -> None:
         self._data = memoryview(data)
+        self._once = once
         self._sent = 0
 
     @property
@@ -62,5 +72,7 @@ class Body:
 
     def seek(self, offset: int, _: int) -> int:
         """Go back to an offset."""
+        if self._once and self.is_sent:
+            return pycurl.SEEKFUNC_FAIL
         self._sent = offset
-        return 0
+        return pycurl.SEEKFUNC_OK

@@ -19,17 +19,19 @@ class Exchange:
 
     Args:
         task: Whom it is for.
-        method: GET, HEAD or PUT.
+        method: GET, HEAD, PUT, POST or DELETE.
         receive: Takes the answer's body, piece by piece; without one, ``said`` does.
         headers: What is sent and signed besides the usual.
         query: The parameters, quoted and sorted, each with a ``=``.
         body: What is sent.
         payload: The SHA-256 of the body in hexadecimal digits, or UNSIGNED.
+        once: Whether it would not be the same to send it twice.
 
     Attributes:
         head: The lines of the answer's head.
         said: The pieces of its body that are kept in memory.
         status: The answer's status; 0 until there is one.
+        code: What the server calls the reason of its refusal.
         latency: Seconds between the end of the request and the first byte of the answer.
         received: How many bytes of the body came, if it broke off.
         sent: When it was sent, in seconds since some moment.
@@ -39,10 +41,12 @@ class Exchange:
 
     __slots__ = (
         "body",
+        "code",
         "head",
         "headers",
         "latency",
         "method",
+        "once",
         "passed_over",
         "payload",
         "query",
@@ -65,6 +69,7 @@ class Exchange:
         query: str = "",
         body: bytes | memoryview | None = None,
         payload: str = EMPTY,
+        once: bool = False,
     ) -> None:
         self.task = task
         self.method = method
@@ -74,8 +79,10 @@ class Exchange:
         self.query = query
         self.body = body
         self.payload = payload
+        self.once = once
         self.head: list[bytes] = []
         self.status = 0
+        self.code = ""
         self.latency = 0.0
         self.received = 0
         self.sent = 0.0
@@ -93,3 +100,4 @@ class Exchange:
         self.head.clear()
         self.said.clear()
         self.status = 0
+        self.code = ""

@@ -15,7 +15,7 @@ from typing import Any, Final
 import attrs
 import pycurl
 
-from file_dataset.adapters.s3.curl.easy import Body, easy_handle
+from file_dataset.adapters.s3.curl.easy import METHODS, Body, easy_handle
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.network import Network
 
@@ -66,7 +66,7 @@ class Handles:
         self._poll, self._per_second = _poller()
         self._watched: set[int] = set()
         self._due = math.inf
-        self._idle: dict[str, list[pycurl.Curl]] = {"GET": [], "HEAD": [], "PUT": []}
+        self._idle: dict[str, list[pycurl.Curl]] = {method: [] for method in METHODS}
         self._busy: dict[Exchange, pycurl.Curl] = {}
         self._bodies: dict[Exchange, Body] = {}
         self._exchanges: dict[pycurl.Curl, Exchange] = {}
@@ -90,7 +90,7 @@ class Handles:
         easy.setopt(pycurl.HEADERFUNCTION, exchange.head.append)
         easy.setopt(pycurl.WRITEFUNCTION, exchange.receive)
         if exchange.body is not None:
-            body = self._bodies[exchange] = Body(exchange.body)
+            body = self._bodies[exchange] = Body(exchange.body, once=exchange.once)
             easy.setopt(pycurl.INFILESIZE_LARGE, len(exchange.body))
             easy.setopt(pycurl.READFUNCTION, body.read)
             easy.setopt(pycurl.SEEKFUNCTION, body.seek)

@@ -109,7 +109,13 @@ def learn(client: S3Client, bucket: str) -> Place:
             Bucket=bucket, Key=key, UploadId=key, PartNumber=1, Body=b"part"
         ),
     )
-    if read != written:
+    # What objects are to have besides their bytes is said where an upload begins.
+    begun = _prepared(
+        client,
+        "CreateMultipartUpload",
+        lambda key: client.create_multipart_upload(Bucket=bucket, Key=key),
+    )
+    if not read == written == begun:
         raise OnlyBoto3Error(f"{bucket} is read and written in different ways")
     url = urlsplit(read.base)
     host = _host(url)
@@ -164,7 +170,7 @@ def _taken_apart(request: AWSPreparedRequest, key: str) -> _Prepared:
         raise OnlyBoto3Error(f"requests carry further headers: {', '.join(sorted(further))}")
     base, _, rest = request.url.partition(key)
     parameters = set(rest.removeprefix("?").split("&")) - {""}
-    if parameters - {"partNumber=1", f"uploadId={key}"} or not base.endswith("/"):
+    if parameters - {"partNumber=1", f"uploadId={key}", "uploads"} or not base.endswith("/"):
         raise OnlyBoto3Error("requests are addressed in a way of their own")
     return _Prepared(base, scope, carried)
 

@@ -13,10 +13,12 @@ from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.places import Place
 from file_dataset.adapters.s3.curl.signing import UNSIGNED, quoted
 from file_dataset.adapters.s3.curl.tasks import Task
+from file_dataset.adapters.s3.meanings import ConflictError
 from file_dataset.adapters.s3.multipart import Part
 from file_dataset.adapters.s3.values import refuse_changed, status_of_file
-from file_dataset.domain.errors import StoreError
+from file_dataset.domain.errors import FileDatasetError, StoreError
 from file_dataset.domain.files import local_errors
+from file_dataset.domain.objects import OVERWRITE, IfMatch, WriteMode
 from file_dataset.domain.requests import Data
 from file_dataset.domain.url import Url
 
@@ -28,6 +30,7 @@ class Send(Task):
         url: The object.
         place: How it is addressed.
         data: The bytes.
+        mode: What may be there.
         query: Which part of an upload they are, if they are one.
         verify: Whether the store is told their MD5, so that it looks at what it gets.
     """
@@ -35,9 +38,17 @@ class Send(Task):
     operation = "PutObject"
 
     def __init__(
-        self, url: Url, place: Place, data: Data, *, query: str = "", verify: bool = False
+        self,
+        url: Url,
+        place: Place,
+        data: Data,
+        *,
+        mode: WriteMode = OVERWRITE,
+        query: str = "",
+        verify: bool = False,
     ) -> None:
         super().__init__(url, place)
+        self.mode = mode
         self._data = data
         self._query = query
         self._verify = verify
@@ -51,7 +62,21 @@ class Send(Task):
         if self._verify:
             self._md5 = hashlib.md5(data, usedforsecurity=False).digest()
             sent = (digest_header(self._md5),)
-        return Exchange(self, "PUT", query=self._query, body=data, payload=payload, headers=sent)
+        is_free = self.mode is OVERWRITE
+        if not is_free:
+            if not len(data):
+                # What has no bytes libcurl may send twice, on a connection that was closed then.
+                raise Declined
+            sent = (*sent, _condition(self.mode))
+        return Exchange(
+            self,
+            "PUT",
+            query=self._query,
+            headers=sent,
+            body=data,
+            payload=payload,
+            once=not is_free,
+        )
 
     def end(self, exchange: Exchange) -> object:
         """None; and the bytes are let go of."""
@@ -59,6 +84,21 @@ class Send(Task):
         if self._verify:
             check_kept(self.url, described(exchange.head), self._md5)
         return None
+
+    def broke(self, exchange: Exchange, error: FileDatasetError) -> object:  # noqa: ARG002 - the error says it
+        """Raises the error, or Declined: to write despite of others is boto3's."""
+        if isinstance(error, ConflictError) and self.mode is not OVERWRITE:
+            raise Declined from error
+        raise error
+
+
+def _condition(mode: WriteMode) -> tuple[str, str]:
+    """The header that stands for CREATE or for IfMatch. Raises Declined if it cannot be one."""
+    if not isinstance(mode, IfMatch):
+        return "If-None-Match", "*"
+    if not (mode.etag.isascii() and mode.etag.isprintable()):
+        raise Declined
+    return "If-Match", f'"{mode.etag}"'
 
 
 def _flat(data: Data) -> memoryview:
@@ -76,12 +116,20 @@ class SendFile(Send):
         path: The file.
         most: The size in bytes above which boto3 is to do it.
         verify: As in ``Send``.
+        mode: What may be there.
     """
 
     def __init__(
-        self, url: Url, place: Place, path: Path, *, most: int, verify: bool = False
+        self,
+        url: Url,
+        place: Place,
+        path: Path,
+        *,
+        most: int,
+        mode: WriteMode = OVERWRITE,
+        verify: bool = False,
     ) -> None:
-        super().__init__(url, place, b"", verify=verify)
+        super().__init__(url, place, b"", mode=mode, verify=verify)
         self._path = path
         self._most = most
 
@@ -99,6 +147,11 @@ class SendFile(Send):
             with local_errors(Url.local(self._path)):
                 raise
         return super().begin()
+
+
+def upload_query(upload: str) -> str:
+    """The parameter that names an upload."""
+    return f"uploadId={quoted(upload).replace('/', '%2F')}"
 
 
 class SendPart(Send):
@@ -125,7 +178,7 @@ class SendPart(Send):
         upload: str,
         verify: bool = False,
     ) -> None:
-        query = f"partNumber={part.number}&uploadId={quoted(upload).replace('/', '%2F')}"
+        query = f"partNumber={part.number}&{upload_query(upload)}"
         super().__init__(url, place, b"", query=query, verify=verify)
         self._path = path
         self._span = part.span
@@ -141,9 +194,13 @@ class SendPart(Send):
             raise StoreError(f"{self._path}: became shorter while it was being uploaded")
         return super().begin()
 
-    def end(self, exchange: Exchange) -> str:
+    def end(self, exchange: Exchange) -> object:
         """The part's etag, from the answer."""
         super().end(exchange)
+        return self.etag(exchange)
+
+    def etag(self, exchange: Exchange) -> str:
+        """What the answer says. Raises StoreError if it does not."""
         etag = described(exchange.head).get("etag")
         if not etag:
             raise StoreError(f"{self.url.redacted}: the store gave a part of it no etag")

@@ -14,8 +14,25 @@ import attrs
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-_METHODS = ("get_object", "head_object", "put_object", "upload_part", "_make_api_call")
-_OPERATIONS = ("GetObject", "HeadObject", "PutObject", "UploadPart")
+_METHODS = (
+    "get_object",
+    "head_object",
+    "put_object",
+    "upload_part",
+    "create_multipart_upload",
+    "complete_multipart_upload",
+    "abort_multipart_upload",
+    "_make_api_call",
+)
+_OPERATIONS = (
+    "GetObject",
+    "HeadObject",
+    "PutObject",
+    "UploadPart",
+    "CreateMultipartUpload",
+    "CompleteMultipartUpload",
+    "AbortMultipartUpload",
+)
 _EVENTS = (
     "provide-client-params",
     "before-parameter-build",

@@ -15,7 +15,7 @@ from file_dataset.adapters.s3.curl.signing import quoted
 from file_dataset.adapters.s3.ranges import sent_from
 from file_dataset.adapters.s3.values import cut
 from file_dataset.domain.errors import FileDatasetError, StoreError
-from file_dataset.domain.objects import ObjectInfo, Span
+from file_dataset.domain.objects import OVERWRITE, ObjectInfo, Span, WriteMode
 from file_dataset.domain.url import Url
 
 
@@ -28,6 +28,7 @@ class Task(ABC):
     """
 
     operation: str
+    mode: WriteMode = OVERWRITE
 
     def __init__(self, url: Url, place: Place) -> None:
         self.url = url
@@ -45,7 +46,9 @@ class Task(ABC):
 
     @abstractmethod
     def end(self, exchange: Exchange) -> object:
-        """What the request gives, after an exchange that went well; NOT_YET if more are needed.
+        """What the request gives, after an exchange that went well.
+
+        NOT_YET if more of its own are needed, and another task if that is to go on in its place.
 
         Raises:
             StoreError: If the answer is not what was asked for.
@@ -59,6 +62,10 @@ class Task(ABC):
     def exchanges(self) -> Sequence[Exchange]:
         """What else is under way for it, or to be sent."""
         return ()
+
+    def undoing(self, why: FileDatasetError | Declined) -> Task | None:  # noqa: ARG002 - for those with something to undo
+        """What undoes at the server what was begun there, and then raises why; None for nothing."""
+        return None
 
     def drop(self) -> None:  # noqa: B027 - most have begun nothing but exchanges
         """Take back what was begun."""

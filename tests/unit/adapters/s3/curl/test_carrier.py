@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import logging
 import resource
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -48,6 +49,7 @@ from file_dataset.domain.requests import (
     Copy,
     Delete,
     Download,
+    Draft,
     Prepare,
     Prepared,
     Read,
@@ -113,6 +115,16 @@ def serving(asked):
     return whole(b"" if asked.method == "HEAD" else BODY, **{"Content-Length": str(len(BODY))})
 
 
+DRAFT = Draft(Url.parse("s3://bucket/dir"), "attempt")
+
+
+def drafts(asked):
+    if asked.method == "POST":
+        tag = "R" if asked.url.endswith("?uploads=") else "CompleteMultipartUploadResult"
+        return Answer(200, {}, f"<{tag}><UploadId>id</UploadId></{tag}>".encode())
+    return serving(asked)
+
+
 @pytest.fixture
 def carrier_of():
     def make(server=serving, *, credentials=CREDENTIALS, config=None):
@@ -176,24 +188,58 @@ class TestWhatIsCarried:
         assert {asked.url for asked in engine_of(carrier).asked} == {f"{LOCAL}/bucket/dir/key"}
 
     @pytest.mark.parametrize("mode", [CREATE, IfMatch("tag")], ids=str)
-    def test_what_is_written_under_a_condition_is_boto3s(self, carrier_of, small, mode):
+    def test_what_is_written_under_a_condition_is_carried(self, carrier_of, small, mode):
         carrier = carrier_of()
         values = values_of(carrier, [Write(URL, BODY, mode), Upload(small, URL, mode)])
 
-        assert [type(value) for value in values] == [Declined, Declined]
-        assert not engine_of(carrier).asked
+        assert values == [None, None]
+        condition = ("If-None-Match", "*") if mode is CREATE else ("If-Match", '"tag"')
+        for asked in engine_of(carrier).asked:
+            assert (asked.method, asked.body) == ("PUT", BODY)
+            assert condition in asked.headers.items()
+            signed = asked.headers["Authorization"].partition("SignedHeaders=")[2]
+            assert condition[0].lower() in signed.partition(",")[0].split(";")
+
+    def test_drafts_of_small_files_are_carried(self, carrier_of, small):
+        carrier = carrier_of(drafts)
+        urls = [DRAFT.root.joined(f"{number}") for number in range(3)]
+        prepared = values_of(carrier, [Prepare(Url.local(small), url, DRAFT) for url in urls])
+        assert [each.url for each in prepared] == urls
+        assert {(each.token, each.receipt, each.size) for each in prepared} == {("id", "1", 10)}
+
+        verbs = [Complete(prepared), Abort(prepared), Complete(prepared[0]), Read(URL)]
+        assert values_of(carrier, verbs) == [None, None, None, BODY]
+        methods = [asked.method for asked in engine_of(carrier).asked]
+        assert Counter(methods) == {"POST": 3 + 3 + 1, "PUT": 3, "DELETE": 3, "GET": 1}
+
+    @pytest.mark.parametrize("config", [None, TRIES_AGAIN])
+    def test_each_object_of_a_draft_is_tried(self, carrier_of, config):
+        def server(asked):
+            return refusal(500 if "/1?" in asked.url else 403)
+
+        carrier = carrier_of(server, config=config)
+        prepared = [Prepared(DRAFT.root.joined(f"{n}"), "id", DRAFT) for n in range(4)]
+        (value,) = values_of(carrier, [Complete(prepared)])
+
+        assert type(value) is (TransientError if config is None else Declined)
+        assert len(engine_of(carrier).asked) == 4
 
     def test_large_writes_and_all_the_rest_are_boto3s(self, carrier_of, large):
-        prepared = Prepared(URL, "token")
+        odd = Prepared(URL, "to\nken")
         requests = [
             Write(URL, bytes(THRESHOLD)),
             Write(URL, memoryview(bytes(THRESHOLD)).cast("I")),
+            Write(URL, bytes(THRESHOLD), CREATE),
+            Write(URL, b"", CREATE),
+            Write(URL, BODY, IfMatch("t\nag")),
             Upload(large, URL),
+            Upload(large, URL, CREATE),
             Copy(URL, URL),
             Delete(URL),
             Prepare(URL, URL),
-            Complete(prepared),
-            Abort(prepared),
+            Prepare(Url.local(large), URL),
+            Complete(odd),
+            Abort(odd),
         ]
         carrier = carrier_of()
 

@@ -23,6 +23,7 @@ from tests.unit.adapters.s3.curl.simulated import (
 
 from file_dataset.adapters.s3.carried import Declined, Redirected
 from file_dataset.adapters.s3.curl import drive as module
+from file_dataset.adapters.s3.curl.drafting import AbortUpload, BeginUpload, CompleteUpload
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.fetch import Fetch
 from file_dataset.adapters.s3.curl.sending import Send
@@ -39,9 +40,12 @@ from file_dataset.domain.errors import (
     TransientError,
 )
 from file_dataset.domain.objects import Span
+from file_dataset.domain.requests import Draft, Prepare, Prepared
 from file_dataset.domain.url import Url
 
 KEYS = Keys("AKIDEXAMPLE", "made-up-secret")
+HERE = Url.local(__file__)
+DRAFT = Draft(Url.parse("s3://bucket/dir"), "attempt")
 SIGNED = attrs.evolve(PLACE, scope=Scope("mars-1"))
 
 
@@ -79,6 +83,23 @@ class Ask(Task):
         self.dropped += 1
 
 
+@pytest.mark.parametrize("end", [None, 1, 2])
+def test_an_answer_whose_head_is_cut_off_is_none(end):
+    """libcurl tells of no fault there, and the body seems to be empty."""
+
+    class Cut(Answer):
+        @property
+        def head(self):
+            return super().head[:end]
+
+    answer = Cut(200, {"Content-Length": "0"})
+
+    (carried,) = driven(drive_of([lambda: Send(URL, PLACE, b"")], Handles(lambda _: answer)))
+
+    assert (carried.value is None) == (end is None)
+    assert end is None or type(carried.value) is TransientError
+
+
 def given_as(task):
     """What makes a task that is made already."""
     return lambda: task
@@ -103,6 +124,10 @@ ANSWERS = {
     "no answer": Answer(0, {}, b"", pycurl.E_COULDNT_CONNECT),
     "a fault that nobody knows": Answer(0, {}, b"", 9999),
     "nothing": Answer(204),
+    "begun": Answer(200, {}, b"<UploadId>id</UploadId>"),
+    "a part": Answer(200, {"ETag": '"1"'}),
+    "completed": Answer(200, {}, b"<CompleteMultipartUploadResult/>"),
+    "no upload": refusal(404, "NoSuchUpload"),
     "not modified": Answer(304),
 }
 
@@ -111,6 +136,9 @@ MAKES = {
     "span": lambda streams: ReadSpan(URL, PLACE, Span(1, 2)),
     "send": lambda streams: Send(URL, PLACE, b"data"),
     "fetch": lambda streams: Fetch(URL, PLACE, InMemory(), streams, threshold=9, part=40),
+    "prepare": lambda streams: BeginUpload(Prepare(HERE, URL), PLACE, most=2**30),
+    "complete": lambda streams: CompleteUpload(Prepared(URL, "id", DRAFT), PLACE),
+    "abort": lambda streams: AbortUpload(URL, PLACE, "id"),
     "several": lambda streams: Ask(more=3, ready=streams.ready),
     "cannot begin": lambda streams: Ask(begin=StoreError("cannot begin")),
     "no such name": lambda streams: Ask(begin=InvalidUrlError("cannot be")),

@@ -151,6 +151,57 @@ def test_a_body_is_sent_and_again_if_the_connection_was_closed_meanwhile(handles
     assert (ended.fault, asked.status) == (0, 200)
 
 
+@pytest.mark.parametrize(
+    ("method", "body"), [("PUT", b"some bytes"), ("POST", b"some bytes"), ("POST", b"")]
+)
+def test_what_is_sent_once_is_not_sent_again(handles, server, method, body):
+    asked = exchange(method, body=body, once=True)
+    (connection,) = started(handles, server, asked)
+    connection.sendall(OK)
+    finished(handles)
+    asked = exchange(method, body=b"some bytes", once=True)
+    handles.start(asked, server.url, ["Expect:"])
+    until(handles, lambda: readable(connection))
+    connection.close()
+    (ended,) = finished(handles)
+
+    # The server may have done what it was told before it closed the connection.
+    assert ended.fault == pycurl.E_SEND_FAIL_REWIND
+    assert not readable(server._listening)
+
+
+@pytest.mark.parametrize("body", [b"", b"some bytes"])
+def test_a_post_says_how_long_it_is_and_not_that_it_comes_from_a_form(handles, server, body):
+    asked = exchange("POST", body=body)
+    handles.start(asked, server.url, ["Expect:"])
+    list(handles.wait(0))
+    connection = server.accept()
+    until(handles, lambda: readable(connection))
+    head, _, sent = connection.recv(65_536).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"POST / HTTP/1.1\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head.split(b"\r\n")
+    assert b"content-type" not in head.lower()
+    assert b"transfer-encoding" not in head.lower()
+    assert sent == body
+
+
+def test_a_delete_has_no_body_and_an_answer(handles, server):
+    asked = exchange("DELETE")
+    (connection,) = started(handles, server, asked)
+    connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+    (ended,) = finished(handles)
+    assert (ended.fault, asked.status) == (0, 204)
+
+    refused = exchange("DELETE")
+    handles.start(refused, server.url, [])
+    until(handles, lambda: readable(connection))
+    assert connection.recv(65_536).startswith(b"DELETE / HTTP/1.1\r\n")
+    connection.sendall(OK.replace(b"200 OK", b"404 No"))
+    finished(handles)
+    assert (refused.status, refused.take_said()) == (404, b"bytes")
+
+
 def test_what_ends_together_may_be_stopped_by_the_first(handles, server):
     asked = [exchange() for _ in range(3)]
     connections = started(handles, server, *asked)

@@ -282,7 +282,7 @@ def test_nothing_is_sent(no_sockets, name):
 def hooks(client):
     return [
         hook
-        for operation in ("GetObject", "UploadPart")
+        for operation in ("GetObject", "UploadPart", "CreateMultipartUpload")
         for hook in client.meta.events._emitter._handlers.prefix_search(
             f"before-send.s3.{operation}"
         )
@@ -326,6 +326,7 @@ def test_other_hooks_see_no_request():
     client.meta.events.register_first("before-send", seen)
     client.meta.events.register("before-send.s3.GetObject", seen)
     client.meta.events.register("before-send.s3.UploadPart", seen)
+    client.meta.events.register("before-send.s3.CreateMultipartUpload", seen)
 
     learn(client, "bucket")
 
@@ -378,6 +379,10 @@ def ask_for_payment(params, **_):
     params["RequestPayer"] = "requester"
 
 
+def encrypt(params, **_):
+    params["ServerSideEncryption"] = "aws:kms"
+
+
 def change_query(request, **_):
     request.url += "&" if "?" in request.url else "?"
     request.url += "made=up"
@@ -408,6 +413,9 @@ def break_down(**_):
         ("before-sign.s3.GetObject", change_query, "a way of their own"),
         ("before-sign.s3.UploadPart", change_query, "a way of their own"),
         ("before-sign.s3.UploadPart", change_path, "in different ways"),
+        ("before-sign.s3.CreateMultipartUpload", change_path, "in different ways"),
+        ("provide-client-params.s3.CreateMultipartUpload", encrypt, "server-side-encryption"),
+        ("before-call.s3.CreateMultipartUpload", answer_at_once, "in place of the network"),
         ("before-sign.s3.UploadPart", sign_for_other_region, "in different ways"),
         ("before-call.s3.GetObject", answer_at_once, "in place of the network"),
         ("before-call.s3.UploadPart", answer_at_once, "in place of the network"),

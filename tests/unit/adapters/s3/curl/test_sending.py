@@ -21,16 +21,19 @@ from tests.unit.adapters.s3.curl.simulated import (
 from file_dataset.adapters.s3.carried import Declined, Redirected
 from file_dataset.adapters.s3.curl.sending import Send, SendFile, SendPart
 from file_dataset.adapters.s3.curl.signing import UNSIGNED
+from file_dataset.adapters.s3.meanings import ConflictError
 from file_dataset.adapters.s3.multipart import Part
 from file_dataset.domain.errors import (
+    AlreadyExistsError,
     IntegrityError,
     NotFoundError,
     PermissionDeniedError,
+    PreconditionFailedError,
     StoreError,
     TransientError,
     UnsupportedError,
 )
-from file_dataset.domain.objects import Span
+from file_dataset.domain.objects import CREATE, OVERWRITE, IfMatch, Span
 from file_dataset.domain.requests import Data
 
 HASHING = attrs.evolve(PLACE, hashes=True)
@@ -75,6 +78,56 @@ class TestSend:
         value, _ = carried_out(lambda: Send(URL, PLACE, b"data"), refusal(403, "AccessDenied"))
 
         assert type(value) is PermissionDeniedError
+
+
+class TestConditions:
+    @pytest.mark.parametrize("mode", [CREATE, IfMatch("tag")], ids=str)
+    def test_they_are_sent_once(self, mode):
+        exchange = Send(URL, HASHING, DATA, mode=mode).begin()
+
+        expected = ("If-None-Match", "*") if mode is CREATE else ("If-Match", '"tag"')
+        assert exchange.headers == (expected,)
+        assert exchange.once
+        assert not Send(URL, HASHING, DATA).begin().once
+
+    @pytest.mark.parametrize(
+        ("mode", "answer", "kind"),
+        [
+            (CREATE, refusal(412, "PreconditionFailed"), AlreadyExistsError),
+            (CREATE, refusal(412), AlreadyExistsError),
+            (IfMatch("tag"), refusal(412, "PreconditionFailed"), PreconditionFailedError),
+            (IfMatch("tag"), refusal(404, "NoSuchKey"), PreconditionFailedError),
+            (IfMatch("tag"), refusal(404, "NoSuchBucket"), NotFoundError),
+            (CREATE, refusal(409, "ConditionalRequestConflict"), Declined),
+            (IfMatch("tag"), refusal(409, "ConditionalRequestConflict"), Declined),
+            (CREATE, refusal(409, "InvalidBucketState"), StoreError),
+            (OVERWRITE, refusal(409, "OperationAborted"), ConflictError),
+            (CREATE, refusal(500), TransientError),
+            (CREATE, refusal(501, "NotImplemented"), UnsupportedError),
+        ],
+    )
+    def test_a_refusal_is_what_it_is_to_boto3(self, mode, answer, kind):
+        value, asked = carried_out(lambda: Send(URL, PLACE, DATA, mode=mode), answer)
+
+        assert type(value) is kind
+        assert len(asked) == 1
+
+    @pytest.mark.parametrize("data", [b"", DATA])
+    @pytest.mark.parametrize("etag", ["a\r\nX-Made-Up: 1", "é", "\x7f", "tag"])
+    def test_what_cannot_be_said_well_is_boto3s(self, data, etag):
+        task = lambda: Send(URL, PLACE, data, mode=IfMatch(etag))  # noqa: E731 - called twice
+        value, asked = carried_out(task, Answer(200))
+
+        assert (value is None) == (len(asked) == 1) == (bool(data) and etag == "tag")
+        assert value is None or type(value) is Declined
+
+    def test_files_are_sent_under_conditions_too(self, path):
+        value, (asked,) = carried_out(
+            lambda: SendFile(URL, PLACE, path, most=1000, mode=CREATE), Answer(200)
+        )
+
+        assert value is None
+        assert (asked.body, asked.headers) == (DATA, {"If-None-Match": "*"})
 
 
 @pytest.fixture

@@ -104,7 +104,18 @@ def test_a_patched_engine_stands_in(client, target, name, kind):
     assert stand_in(client) is None
 
 
-@pytest.mark.parametrize("method", ["get_object", "head_object", "put_object", "upload_part"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "get_object",
+        "head_object",
+        "put_object",
+        "upload_part",
+        "create_multipart_upload",
+        "complete_multipart_upload",
+        "abort_multipart_upload",
+    ],
+)
 def test_a_patched_method_stands_in(client, method):
     with mock.patch.object(client, method):
         assert stand_in(client) == f"{method} is patched with a unittest.mock.MagicMock"
@@ -141,14 +152,17 @@ class Hook:
     [
         ("*", "provide-client-params"),
         ("provide-client-params.s3.PutObject", "provide-client-params"),
+        ("provide-client-params.s3.CreateMultipartUpload", "provide-client-params"),
         ("before-parameter-build.*.*", "before-parameter-build"),
         ("before-endpoint-resolution.s3", "before-endpoint-resolution"),
         ("before-call.s3.UploadPart", "before-call"),
+        ("before-call.s3.AbortMultipartUpload", "before-call"),
         ("request-created", "request-created"),
         ("choose-signer.s3", "choose-signer"),
         ("before-sign.s3.GetObject", "before-sign"),
         ("before-send", "before-send"),
         ("before-send.s3.HeadObject", "before-send"),
+        ("before-send.s3.CompleteMultipartUpload", "before-send"),
         ("response-received.s3", "response-received"),
         ("needs-retry.s3.GetObject", "needs-retry"),
         ("before-parse.s3.GetObject", "before-parse"),
