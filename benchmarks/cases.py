@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import attrs
 
 from benchmarks.content import Family
-from benchmarks.workloads import Blobs, Download, Listing, Rows, Sizes, Upload, Workload
+from benchmarks.workloads import Blobs, Commit, Download, Listing, Rows, Sizes, Upload, Workload
 
 OURS = "file_dataset"
 PACKED = "file_dataset-packed"
@@ -89,6 +89,11 @@ _PLAIN = {
     "download-middle": Case("Download 1,000 x 256 KiB", Download(_MIDDLE), bar=0.85),
     "upload-middle": Case("Upload 1,000 x 256 KiB", Upload(_MIDDLE), bar=0.85),
     "rows": Case("1,000 rows x 2 x 64 KiB → fn → 64 KiB", Rows(Family(2000, 2**16)), bar=0.85),
+    "commit": Case(
+        "1,000 rows x 2 x 4 KiB → fn → 2 x 4 KiB, each row at once",
+        Commit(Family(2000, 2**12)),
+        contenders=(OURS, "file_dataset-boto3", UNIT, "boto3"),
+    ),
     "download-large": Case("Download 4 x 256 MiB", Download(_LARGE), unit=None, bar=1.1, rounds=3),
     "upload-large": Case("Upload 4 x 256 MiB", Upload(_LARGE), unit=None, rounds=3),
     "listing": Case("List 50,000 keys", Listing(Family(50_000, 2**12))),

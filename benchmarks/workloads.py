@@ -126,6 +126,23 @@ class Rows(Workload):
         check_objects(site, result, wanted, self.family.size)
 
 
+class Commit(Rows):
+    """As Rows, with two objects for each row: to be seen together, if the contender can do that."""
+
+    def prepare(self, contender: Contender) -> Callable[[], Any]:
+        prefix = f"rows/{contender.new_directory().name}/"
+        return lambda: contender.rows(self.family, both_ways, prefix)
+
+    def check(self, result: Any, site: Site) -> None:
+        size = self.family.size
+        wanted = [
+            functools.partial(_made_of, front, back, size)
+            for a, b in pairs(self.family.keys)
+            for front, back in ((a, b), (b, a))
+        ]
+        check_objects(site, result, wanted, size)
+
+
 class Listing(Workload):
     """The keys and sizes below a prefix."""
 
@@ -146,6 +163,16 @@ def front_and_back(inputs: Path, outputs: Path) -> Mapping[str, Path]:
     made = outputs / "out.bin"
     made.write_bytes(front[:half] + back[half:])
     return {"out.bin": made}
+
+
+def both_ways(inputs: Path, outputs: Path) -> Mapping[str, Path]:
+    """As front_and_back(), and the other halves as well."""
+    front, back = (inputs / "a.bin").read_bytes(), (inputs / "b.bin").read_bytes()
+    half = len(front) // 2
+    made = {"out.bin": front[:half] + back[half:], "tuo.bin": back[:half] + front[half:]}
+    for name, data in made.items():
+        (outputs / name).write_bytes(data)
+    return {name: outputs / name for name in made}
 
 
 def _made_of(a: str, b: str, size: int, start: int, stop: int) -> bytes:

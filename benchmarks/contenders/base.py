@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 RowFunction = Callable[[Path, Path], Mapping[str, Path]]
-"""From a directory with ``a.bin`` and ``b.bin``, and one for outputs, to ``{"out.bin": path}``."""
+"""From a directory with ``a.bin`` and ``b.bin``, and one for outputs, to files by their names."""
 
 
 class Contender:
@@ -66,7 +66,10 @@ class Contender:
         raise NotImplementedError
 
     def rows(self, family: Family, function: RowFunction, prefix: str) -> list[str]:
-        """Call the function for each two objects, publish what it makes; the outputs' keys."""
+        """Call the function for each two objects, publish what it makes; the outputs' keys.
+
+        In the order of the rows, and of a row in the order of what the function returned.
+        """
         raise NotImplementedError
 
     def listing(self, family: Family) -> list[tuple[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -89,17 +90,19 @@ class InThreads(Contender):
         return pa.chunked_array([pa.array(bodies, pa.binary())])
 
     def rows(self, family: Family, function: RowFunction, prefix: str) -> list[str]:
-        def one(row: tuple[int, tuple[str, str]]) -> str:
+        def one(row: tuple[int, tuple[str, str]]) -> list[str]:
             number, (a, b) = row
             with row_directories(self.scratch) as (inputs, outputs):
                 (inputs / "a.bin").write_bytes(self.get(a))
                 (inputs / "b.bin").write_bytes(self.get(b))
                 made = function(inputs, outputs)
-                key = f"{prefix}{number:06}.bin"
-                self.put(key, made["out.bin"].read_bytes())
-                return key
+                keys = {name: f"{prefix}{number:06}/{name}" for name in made}
+                for name, path in made.items():
+                    self.put(keys[name], path.read_bytes())
+                return list(keys.values())
 
-        return self._drain(self._executor, one, list(enumerate(pairs(family.keys))))
+        written = self._drain(self._executor, one, list(enumerate(pairs(family.keys))))
+        return list(itertools.chain.from_iterable(written))
 
     @staticmethod
     def _drain(executor: ThreadPoolExecutor, call: Callable[[A], B], items: Sequence[A]) -> list[B]:
