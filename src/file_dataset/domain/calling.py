@@ -198,6 +198,8 @@ def _output(name: object, path: object, directories: tuple[Path, ...]) -> Url | 
         raise InvalidDatasetError(
             f"fn returned {path!r} ({type(path).__name__}) for {name!r}, neither a path nor None"
         )
+    if _is_right_inside(os.fspath(path), directories):
+        return Url.local(path)
     found = next(_candidates(Path(path), directories), None)
     if found is None:
         raise NotFoundError(f"output not found: fn returned {os.fspath(path)!r} for {name!r}")
@@ -221,6 +223,17 @@ def _is_url(path: object) -> bool:
 def _told(path: object) -> str:
     """What was returned for a file, as a message may hold it: a URL's query may be a secret."""
     return str(path).partition("?")[0] if _is_url(path) else str(path or "")
+
+
+def _is_right_inside(path: str, directories: tuple[Path, ...]) -> bool:
+    """Whether it is a file, and no link, right in one of a row's directories, as most are."""
+    place = os.path.dirname(path)
+    if not path.startswith("/") or all(place != str(each) for each in directories):
+        return False
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _candidates(path: Path, directories: tuple[Path, ...]) -> Iterator[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from file_dataset.domain.calling import Caller
 from file_dataset.domain.plan import RowResult
 from file_dataset.domain.records import Input, Inputs
 from file_dataset.domain.resuming import Resuming
-from file_dataset.domain.rows import Row, RowFailure
+from file_dataset.domain.rows import Row, RowFailure, RowId
 from file_dataset.domain.staging import StagedFiles, Staging, Unfetched
 from file_dataset.domain.threads import behind, closing, unordered
 from file_dataset.domain.url import Url
@@ -116,9 +116,7 @@ class Pipelining:
             for item in items
             if isinstance(item, _Called) and isinstance(item.answer, Row)
         ]
-        inputs = {
-            item.staged.row.id: _inputs(item.staged) for item in items if isinstance(item, _Called)
-        }
+        inputs = _Inputs(item.staged for item in items if isinstance(item, _Called))
         published = self.publishing.publish(outputs, inputs)
         for item in items:
             if not isinstance(item, _Called):
@@ -146,13 +144,26 @@ class Pipelining:
             _log.warning("Could not keep all that row %s left: %s", staged.row.id, error)
 
 
-def _inputs(staged: StagedFiles) -> dict[str, Input]:
-    sources = staged.row.sources
-    return {
-        name: Input.of(sources[name], info)
-        for name, info in staged.infos.items()
-        if info is not None
-    }
+class _Inputs(Mapping[RowId, Mapping[str, Input]]):
+    """What rows were made of, put together for those of which somebody wants to know."""
+
+    def __init__(self, staged: Iterable[StagedFiles]) -> None:
+        self._staged = {each.row.id: each for each in staged}
+
+    def __getitem__(self, row_id: RowId) -> Mapping[str, Input]:
+        staged = self._staged[row_id]
+        sources = staged.row.sources
+        return {
+            name: Input.of(sources[name], info)
+            for name, info in staged.infos.items()
+            if info is not None
+        }
+
+    def __iter__(self) -> Iterator[RowId]:
+        return iter(self._staged)
+
+    def __len__(self) -> int:
+        return len(self._staged)
 
 
 def _admitted(

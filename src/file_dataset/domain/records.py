@@ -28,6 +28,7 @@ _LONGEST_NAME: Final = 200
 _LARGEST: Final = 64 << 20
 # Who was replaced more often than this, while it waited for one answer, may replace others again.
 _PAST: Final = 32
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 @attrs.frozen
@@ -45,6 +46,10 @@ class Input:
     size: int
     etag: str | None = None
     modified: str | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """It as a record keeps it."""
+        return {"url": self.url, "size": self.size, "etag": self.etag, "modified": self.modified}
 
     @classmethod
     def of(cls, source: Url, info: ObjectInfo) -> Input:
@@ -72,6 +77,10 @@ class Output:
     token: str
     receipt: str
     size: int | None
+
+    def to_dict(self) -> dict[str, object]:
+        """It as a record keeps it."""
+        return {"token": self.token, "receipt": self.receipt, "size": self.size}
 
 
 @attrs.frozen
@@ -132,8 +141,20 @@ class Record:
 
     def to_json(self) -> bytes:
         """The record as it is kept."""
-        content = {"format": FORMAT, **attrs.asdict(self), "swept": sorted(self.swept)}
-        return json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode()
+        # By hand, which takes a quarter of what it takes to ask attrs for all there is below it.
+        inputs = self.inputs
+        content = {
+            "format": FORMAT,
+            "row_id": self.row_id,
+            "attempt": self.attempt,
+            "run": self.run,
+            "version": self.version,
+            "inputs": inputs if inputs is None else {n: inputs[n].to_dict() for n in inputs},
+            "outputs": {n: each and each.to_dict() for n, each in self.outputs.items()},
+            "swept": sorted(self.swept),
+            "past": self.past,
+        }
+        return _encode(content).encode()
 
     @classmethod
     def parse(cls, data: bytes, url: Url) -> Record:
