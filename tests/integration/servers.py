@@ -24,9 +24,8 @@ from file_dataset.adapters.s3 import S3Options, S3Store
 from file_dataset.domain.url import Url
 
 RCLONE_DEVIATIONS = {
-    4: "keeps no metadata of what is uploaded in parts, so that a draft that is complete cannot be "
-    "told from one that was aborted; and a read during an overwrite may get the new version's "
-    "beginning at the old one's length, or a 500",
+    4: "a read during an overwrite may get the new version's beginning at the old one's length, or "
+    "a 500",
     7: "ignores If-None-Match, so that every writer with CREATE wins",
     8: "ignores If-Match, so that a stale etag is written over",
     12: "answers 500 to names above 255 bytes, lists control characters as pictures of them, and "

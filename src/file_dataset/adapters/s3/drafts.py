@@ -152,7 +152,9 @@ class Drafting(PerObjectStore):
         """Which draft an object came with, if it is there and came with one."""
         try:
             with self._calling(url):
-                return client.head_object(**named(url))["Metadata"].get(ATTEMPT)
+                metadata = client.head_object(**named(url))["Metadata"]
+                # They are names of headers, which some servers write with capitals.
+                return {name.lower(): metadata[name] for name in metadata}.get(ATTEMPT)
         except NotFoundError:
             return None
 
