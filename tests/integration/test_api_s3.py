@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -55,9 +56,13 @@ def requests(options: Options):
     """The HTTP requests that are sent, by their operation, and the bytes of their bodies."""
     counts: Counter[str] = Counter()
 
+    # Adding to a counter takes more than one step, and several threads come here.
+    counting = threading.Lock()
+
     def note(request, event_name, **_):
-        counts[event_name.rpartition(".")[2]] += 1
-        counts["bytes"] += int(request.headers.get("Content-Length", 0))
+        with counting:
+            counts[event_name.rpartition(".")[2]] += 1
+            counts["bytes"] += int(request.headers.get("Content-Length", 0))
 
     events = options.s3_client.meta.events
     events.register("before-send.s3", note)

@@ -21,8 +21,11 @@ def requests(options: Options):
     """The HTTP requests that are sent, by their operation."""
     counts: Counter[str] = Counter()
 
+    counting = threading.Lock()
+
     def note(event_name, **_):
-        counts[event_name.rpartition(".")[2]] += 1
+        with counting:
+            counts[event_name.rpartition(".")[2]] += 1
 
     events = options.s3_client.meta.events
     events.register("before-send.s3", note)

@@ -202,6 +202,7 @@ def test_an_error_brings_no_store():
     assert {name for name in loaded if name.startswith("file_dataset.")} == {
         "file_dataset.domain",
         "file_dataset.domain.errors",
+        "file_dataset.domain.names",
         "file_dataset.domain.url",
     }
 

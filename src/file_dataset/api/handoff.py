@@ -191,7 +191,11 @@ def _read_jsonl(data: bytes) -> Iterable[_Row]:
 
 def _write_csv(rows: Sequence[_Row]) -> bytes:
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    # Unquoted, it would end the row for who reads it.
+    is_odd = any("\r" in str(cell) for row in rows for cell in row.values())
+    writer = csv.DictWriter(
+        text, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL if is_odd else csv.QUOTE_MINIMAL
+    )
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()

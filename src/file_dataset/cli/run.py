@@ -55,28 +55,26 @@ def _pipeline_options(command: F) -> F:
             "--max-failures",
             metavar="N|P%",
             callback=count_or_share,
-            help="Stop when more rows fail than so many, or than such a share of all.",
+            help="Stop when more rows fail than that.",
         ),
-        click.option(
-            "--version", "version", help="What you call this function; rows of another run again."
-        ),
+        click.option("--version", "version", help="Of the function; others run again."),
         click.option(
             "--if-exists",
             type=click.Choice(["replace", "skip", "error"]),
-            help="What becomes of committed rows: skip resumes, and runs what is new or changed.",
+            help="What becomes of committed rows; skip resumes.",
         ),
         click.option(
             "--commit",
             type=click.Choice(["atomic", "plain"]),
-            help="Whether rows are seen whole or not at all (atomic), or file by file.",
+            help="Show rows whole, or file by file.",
         ),
         click.option("--timeout", type=float, help="Seconds per row; needs --isolation process."),
         click.option(
             "--isolation",
             type=click.Choice(["thread", "process"]),
-            help="Where the function runs: here (thread), or in processes of its own.",
+            help="Run it in threads, or in processes.",
         ),
-        click.option("--workers", type=int, help="Rows in the function at a time; 1 by default."),
+        click.option("--workers", type=int, help="Rows in it at a time; 1 by default."),
         click.option("--address", help="Of a Ray cluster, as host:port; needs --engine ray."),
         click.option(
             "--engine",
@@ -98,7 +96,7 @@ def _output_options(command: F) -> F:
         click.option(
             "--failures",
             type=_TABLE,
-            help="Also write the table of failures to this file, for `file-dataset retry`.",
+            help="Write failures here, for retry.",
         ),
         click.option("--results", type=_TABLE, help="Also write the table of results here."),
     ):
@@ -108,9 +106,9 @@ def _output_options(command: F) -> F:
 
 @click.command()
 @click.argument("arguments", nargs=-1, required=True, metavar="[FUNCTION] TABLE")
-@click.option("--into", required=True, help="Where outputs go: a URL or a directory.")
+@click.option("--into", required=True, help="Where outputs go.")
 @click.option("--command", help="Run this program instead of a FUNCTION.")
-@click.option("--outputs", multiple=True, help="A file that the program makes; may be repeated.")
+@click.option("--outputs", multiple=True, help="A file that it makes; may be repeated.")
 @_pipeline_options
 @_output_options
 @click.pass_context
@@ -136,8 +134,7 @@ def run(
 
     --command 'tool {input}/image.mha {output}/mask.mha' --outputs mask.mha runs a program instead.
 
-    Exits with 0 if all rows came through, with 1 if some did not, with 2 for wrong usage, and with
-    3 if the run was stopped since no row can come through.
+    Exit codes: 0 all rows came through, 1 some did not, 2 wrong usage, 3 no row can come through.
     """
     output = _Output(results=results, failures=failures, as_json=as_json, progress=progress)
     *functions, table = arguments

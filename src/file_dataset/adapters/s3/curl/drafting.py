@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from hashlib import sha256
 from html import escape, unescape
@@ -19,7 +20,7 @@ from file_dataset.adapters.s3.curl.sending import SendPart, upload_query
 from file_dataset.adapters.s3.curl.tasks import Task
 from file_dataset.adapters.s3.drafts import ATTEMPT, superseded
 from file_dataset.adapters.s3.multipart import Part
-from file_dataset.adapters.s3.values import status_of_file
+from file_dataset.adapters.s3.values import refuse_changed, status_of_file
 from file_dataset.domain.errors import FileDatasetError, NotFoundError
 from file_dataset.domain.files import local_errors
 from file_dataset.domain.objects import Span
@@ -51,16 +52,16 @@ class BeginUpload(Task):
         self._draft = request.draft
         self._path = Path(request.source.path)
         self._most = most
-        self._size = 0
+        self._before: os.stat_result
 
     def begin(self) -> Exchange:
         """The request, if there is such a file."""
         try:
-            self._size = status_of_file(self._path).st_size
+            self._before = status_of_file(self._path)
         except OSError:
             with local_errors(Url.local(self._path)):
                 raise
-        if self._size >= self._most:
+        if self._before.st_size >= self._most:
             raise Declined
         told = () if self._draft is None else ((_METADATA, self._draft.attempt),)
         return Exchange(self, "POST", query="uploads=", headers=told, body=b"")
@@ -72,7 +73,7 @@ class BeginUpload(Task):
         if not _is_plain(upload):
             raise Declined
         return _OnlyPart(
-            self.url, self.place, self._path, self._size, upload=upload, draft=self._draft
+            self.url, self.place, self._path, self._before, upload=upload, draft=self._draft
         )
 
 
@@ -80,17 +81,28 @@ class _OnlyPart(SendPart):
     """The only part of an upload, which is aborted unless it gets there; gives a Prepared."""
 
     def __init__(
-        self, url: Url, place: Place, path: Path, size: int, *, upload: str, draft: Draft | None
+        self,
+        url: Url,
+        place: Place,
+        path: Path,
+        before: os.stat_result,
+        *,
+        upload: str,
+        draft: Draft | None,
     ) -> None:
+        size = before.st_size
         # S3 wants a part also of an object that is empty.
         super().__init__(url, place, path, Part(1, Span(0, size or None)), upload=upload)
         self._size = size
+        self._before = before
         self._upload = upload
         self._draft = draft
 
     def end(self, exchange: Exchange) -> Prepared:
         """What can be completed."""
         self._data = b""
+        with local_errors(Url.local(self._path)):
+            refuse_changed(self._path, self._before, os.stat(self._path))
         receipt = self.etag(exchange).strip('"')
         return Prepared(self.url, self._upload, self._draft, receipt, self._size)
 
