@@ -1,0 +1,13 @@
+"""What holds for tests wherever they are, docstrings and documentation among them."""
+
+from __future__ import annotations
+
+import pytest
+
+from file_dataset.adapters.registry import default
+
+
+@pytest.fixture(autouse=True)
+def _registrations_end_with_their_test(monkeypatch):
+    """Stores that a test registers are gone after it, in this process and in what it pickles."""
+    monkeypatch.setattr(default, "_registered", dict(default._registered))
