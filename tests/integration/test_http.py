@@ -239,7 +239,7 @@ def test_a_certificate_of_nobody_is_not_trusted_unless_its_bundle_is_named(stati
 
 @pytest.fixture
 def no_mounts(monkeypatch):
-    monkeypatch.setattr(_wiring, "_mounted", {})
+    monkeypatch.setattr(_wiring.stores, "_mounted", {})
 
 
 def test_a_table_names_web_servers_only_where_that_is_opted_into(server, url, no_mounts):

@@ -34,7 +34,7 @@ from file_dataset.api import _wiring
 
 @pytest.fixture(autouse=True)
 def no_mounts(monkeypatch):
-    monkeypatch.setattr(_wiring, "_mounted", {})
+    monkeypatch.setattr(_wiring.stores, "_mounted", {})
 
 
 def holding(text: bytes, *urls: str) -> MemoryStore:
@@ -151,7 +151,7 @@ def test_options_come_before_what_is_mounted_however_the_place_is_spelled():
 def test_a_place_that_is_none_cannot_be_mounted(prefix):
     with pytest.raises(ValueError, match="URL"):
         mount(prefix, MemoryStore())
-    assert _wiring._mounted == {}
+    assert _wiring.stores._mounted == {}
 
 
 # Elsewhere.
@@ -165,7 +165,7 @@ def test_a_pickled_pipeline_takes_its_mounts_along(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(b"data")
     mount("file:///", Noted(LocalStore()))
     pickled = pickle.dumps(Pipeline(as_it_is, into_path=tmp_path / "out"))
-    monkeypatch.setattr(_wiring, "_mounted", {})
+    monkeypatch.setattr(_wiring.stores, "_mounted", {})
     again = pickle.loads(pickled)
     again([{"id": 1, "a.txt": tmp_path / "a"}])
     (served,) = [store.store for store in again._store.mounts.values()]
