@@ -11,7 +11,8 @@ import attrs
 
 from file_dataset.domain.errors import InvalidDatasetError, InvalidUrlError
 from file_dataset.domain.rows import Row, RowId
-from file_dataset.domain.url import RemotePath, Url, scheme_of
+from file_dataset.domain.spelling import RemotePath
+from file_dataset.domain.url import Url, scheme_of
 
 Source: TypeAlias = "str | os.PathLike[str] | RemotePath | Url | None"
 

@@ -14,8 +14,9 @@ from file_dataset.domain.errors import FileDatasetError, InvalidUrlError
 from file_dataset.domain.objects import ObjectInfo, Span
 from file_dataset.domain.reading import Wanted, always, contents_of
 from file_dataset.domain.requests import Data
+from file_dataset.domain.spelling import RemotePath
 from file_dataset.domain.store import Store
-from file_dataset.domain.url import RemotePath, Url
+from file_dataset.domain.url import Url
 
 Place: TypeAlias = "str | os.PathLike[str] | RemotePath | Url"
 

@@ -26,9 +26,10 @@ from file_dataset.domain.items import Objects, Rows, Unread
 from file_dataset.domain.listing import Listing
 from file_dataset.domain.reading import NotWantedError, Wanted
 from file_dataset.domain.requests import Read
+from file_dataset.domain.spelling import RemotePath
 from file_dataset.domain.store import Store
 from file_dataset.domain.threads import closing
-from file_dataset.domain.url import RemotePath, Url
+from file_dataset.domain.url import Url
 
 Items: TypeAlias = Sequence[Unread[Any]]
 Find: TypeAlias = Callable[[Wanted], Items]

@@ -5,15 +5,20 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
-from typing import Any, Protocol, runtime_checkable
 from urllib.parse import unquote
 
 import attrs
 
 from file_dataset.domain.errors import InvalidUrlError
 from file_dataset.domain.names import member_name_fault
+from file_dataset.domain.spelling import (
+    RemotePath,
+    absolute,
+    check_spelling,
+    is_plain,
+    is_plainly_plain,
+    text_of,
+)
 
 ARCHIVES = ("tar", "zip")
 """The schemes of members of archives; which archive follows the member's name, after ``::``."""
@@ -22,31 +27,6 @@ _is_scheme = functools.lru_cache(re.compile(r"[a-z][a-z0-9+.-]*").fullmatch)
 _scheme = re.compile(r"([a-z][a-z0-9+.-]*)://").match
 _ONE_SLASH = re.compile(r"[a-z][a-z0-9+.-]+:/[^/]")
 _HTTP = ("http", "https")
-
-
-@runtime_checkable
-class RemotePath(Protocol):
-    """A path of universal_pathlib, as far as it matters here."""
-
-    @property
-    def protocol(self) -> str:
-        """The scheme."""
-
-    @property
-    def storage_options(self) -> Mapping[str, Any]:
-        """What fsspec would reach it by."""
-
-
-def _check_spelling(value: str, *, local: bool) -> None:
-    if "\0" in value:
-        raise InvalidUrlError(f"a URL cannot hold a NUL: {value!r}")
-    if value.isascii():
-        return
-    try:
-        # Local names are bytes, which Python spells with surrogates; everything else is UTF-8.
-        os.fsencode(value) if local else value.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidUrlError(f"{value!r} cannot be written as UTF-8: {error.reason}") from None
 
 
 @attrs.frozen(order=True, repr=False)
@@ -89,11 +69,11 @@ class Url:
             _check_member(scheme, authority, key)
             return
         is_local = scheme == "file"
-        _check_spelling(authority, local=is_local)
-        _check_spelling(key, local=is_local)
+        check_spelling(authority, local=is_local)
+        check_spelling(key, local=is_local)
         if "/" in authority:
             raise InvalidUrlError(f"{authority!r} is no authority of a URL: it has a slash")
-        if is_local and (authority or not _is_plain(key)):
+        if is_local and (authority or not is_plain(key)):
             raise InvalidUrlError(
                 f"{self.key!r} is not an absolute path in its plain spelling "
                 f"(no '//', no '.' or '..', no slash at the end)"
@@ -108,7 +88,7 @@ class Url:
                 universal_pathlib that says how it is reached.
         """
         if not isinstance(text, str | os.PathLike) and isinstance(text, RemotePath):
-            return cls.parse(_text_of(text))
+            return cls.parse(text_of(text))
         spelled: object = os.fspath(text)
         if not isinstance(spelled, str) or not spelled:
             raise InvalidUrlError(f"{spelled!r} is no URL and no path")
@@ -137,7 +117,7 @@ class Url:
     @classmethod
     def local(cls, path: str | os.PathLike[str]) -> Url:
         """The URL of a local path, made absolute."""
-        return cls("file", "", _absolute(os.fspath(path)))
+        return cls("file", "", absolute(os.fspath(path)))
 
     @classmethod
     def _member(cls, scheme: str, rest: str) -> Url:
@@ -242,18 +222,6 @@ class Url:
         return f"Url({self.redacted!r})"
 
 
-def _text_of(path: RemotePath) -> str:
-    """What a path of universal_pathlib spells."""
-    if path.storage_options:
-        # Not taken silently, and not taken from a table at all: they may be credentials.
-        raise InvalidUrlError(
-            f"a path of {path.protocol}:// says by {sorted(path.storage_options)} how it is "
-            f"reached, which is not taken from a path: name the URL as a text, and the rest by "
-            f"Options or by mount() with a store"
-        )
-    return str(path)
-
-
 def scheme_of(text: str) -> str:
     """The schemes of a text that Url.parse() takes as it is; empty if that has to look at it.
 
@@ -267,7 +235,7 @@ def scheme_of(text: str) -> str:
     if not text.isascii() or "\0" in text:
         return ""
     if text.startswith("/"):
-        return "file" if _is_plainly_plain(text) else ""
+        return "file" if is_plainly_plain(text) else ""
     found = _scheme(text)
     if found is None or found[1] == "file":
         return ""
@@ -319,34 +287,3 @@ def _check_member(scheme: str, archive: str, name: str) -> None:
             f"{name!r} cannot be a member of the {scheme} archive "
             f"{_archive(archive).redacted}: it {fault}"
         )
-
-
-def _is_plainly_plain(path: str) -> bool:
-    """As _is_plain(), in a fifth of the time, but for paths with hidden files."""
-    return "//" not in path and "/." not in path and path[-1:] != "/"
-
-
-def _is_plain(path: str) -> bool:
-    """Whether an absolute path has one spelling: no ``//``, ``.``, ``..`` or slash at the end."""
-    return path.startswith("/") and (
-        _is_plainly_plain(path)
-        or path == "/"
-        or not {"", ".", ".."}.intersection(path[1:].split("/"))
-    )
-
-
-def _absolute(path: str) -> str:
-    """The path made absolute, in its plain spelling."""
-    _check_spelling(path, local=True)
-    if _is_plain(path):
-        return path
-    spelled = PurePosixPath(path)
-    if not spelled.is_absolute():
-        spelled = PurePosixPath(Path.cwd(), path)
-    if ".." in spelled.parts:
-        # What `..` means depends on the links before it, so the file system is asked.
-        last = len(spelled.parts) - spelled.parts[::-1].index("..")
-        spelled = PurePosixPath(os.path.realpath(PurePosixPath(*spelled.parts[:last]))).joinpath(
-            *spelled.parts[last:]
-        )
-    return "/" + str(spelled).lstrip("/")

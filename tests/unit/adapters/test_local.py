@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from file_dataset.adapters.local import LocalStore
-from file_dataset.adapters.local import store as local
+from file_dataset.adapters.local.regular import regular
 from file_dataset.domain.errors import (
     AlreadyExistsError,
     InvalidUrlError,
@@ -475,14 +475,13 @@ def test_a_version_that_changes_under_the_lock_is_stale(root, monkeypatch):
 def test_a_span_is_of_the_file_that_is_read_and_not_of_one_before_it(root, monkeypatch):
     url = root.joined("file")
     STORE.write(url, b"0123456789")
-    regular = local._regular
 
     def overtaken(url):
         status = regular(url)
         Path(url.path).write_bytes(b"01")
         return status
 
-    monkeypatch.setattr(local, "_regular", overtaken)
+    monkeypatch.setattr("file_dataset.adapters.local.store.regular", overtaken)
     with pytest.raises(RangeNotSatisfiableError):
         STORE.read(url, span=Span(5))
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import functools
 import itertools
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +16,10 @@ import attrs
 from file_dataset.adapters.local.copying import copy_open
 from file_dataset.adapters.local.drafts import Place, is_staged, receipt
 from file_dataset.adapters.local.pending import pending
+from file_dataset.adapters.local.regular import copy_file, info, opened, place, regular
 from file_dataset.domain.errors import (
     InvalidUrlError,
     NotFoundError,
-    PreconditionFailedError,
     RangeNotSatisfiableError,
     UnsupportedError,
 )
@@ -31,8 +27,6 @@ from file_dataset.domain.files import check_no_links, is_temporary, local_errors
 from file_dataset.domain.half_written import begin, half_written, remove_empty, stamp
 from file_dataset.domain.names import RECORDS
 from file_dataset.domain.objects import (
-    CREATE,
-    IfMatch,
     ObjectInfo,
     Prefix,
     Span,
@@ -70,11 +64,11 @@ class LocalStore(PerObjectStore):
 
     def _stat(self, url: Url) -> ObjectInfo:
         with local_errors(url):
-            return _info(url, _regular(url))
+            return info(url, regular(url))
 
     def _read(self, url: Url, span: Span | None) -> bytes:
         with local_errors(url):
-            _regular(url)
+            regular(url)
             with open(url.path, "rb") as file:
                 if span is None:
                     return file.read()
@@ -93,9 +87,9 @@ class LocalStore(PerObjectStore):
 
     def _download(self, url: Url, path: Path) -> ObjectInfo:
         with local_errors(url):
-            found = _info(url, _regular(url))
+            found = info(url, regular(url))
         with local_errors(Url.local(path)), replacing(path) as temporary:
-            _copy_file(url, temporary)
+            copy_file(url, temporary)
         return found
 
     def _upload(self, path: Path, url: Url, mode: WriteMode) -> None:
@@ -103,7 +97,7 @@ class LocalStore(PerObjectStore):
 
     def _copy(self, source: Url, url: Url, mode: WriteMode) -> None:
         with placed(url, mode, source) as temporary:
-            _copy_file(source, temporary)
+            copy_file(source, temporary)
 
     def _delete(self, url: Url) -> None:
         _check_records(url)
@@ -112,7 +106,7 @@ class LocalStore(PerObjectStore):
 
     def _prepare(self, source: Url, url: Url, draft: Draft | None) -> Prepared:
         with local_errors(source):
-            _regular(source)
+            regular(source)
         if draft is not None:
             return self._prepare_draft(source, url, draft)
         _check(url)
@@ -121,7 +115,7 @@ class LocalStore(PerObjectStore):
         prepared = Prepared(url, f"{temporary.name}:{made}")
         try:
             with local_errors(url):
-                _copy_file(source, temporary)
+                copy_file(source, temporary)
                 stamp(temporary)
                 return attrs.evolve(prepared, size=temporary.stat().st_size)
         except BaseException:
@@ -131,7 +125,7 @@ class LocalStore(PerObjectStore):
     def _prepare_draft(self, source: Url, url: Url, draft: Draft) -> Prepared:
         place = Place.of(draft)
         _check(url)
-        with local_errors(url), _opened(source) as read:
+        with local_errors(url), opened(source) as read:
             found, above = place.prepare(url, functools.partial(copy_open, read))
         self._brought.update([place.stage, *place.stage.parents][:above])
         return Prepared(url, draft.attempt, draft, f"{receipt(found)}-{above}", found.st_size)
@@ -210,78 +204,17 @@ class LocalStore(PerObjectStore):
             yield Prefix(url)
 
 
-def _regular(url: Url) -> os.stat_result:
-    """The status of a regular file. Raises UnsupportedError for anything else."""
-    status = os.stat(url.path)
-    _check_regular(url, status)
-    return status
-
-
-def _check_regular(url: Url, status: os.stat_result) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "is a directory", url.path)
-    if not stat.S_ISREG(status.st_mode):
-        raise UnsupportedError(f"{url}: is a device, a pipe or a socket, not a file", url=url)
-
-
-def _info(url: Url, status: os.stat_result) -> ObjectInfo:
-    etag = f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
-    return ObjectInfo(url, status.st_size, etag, datetime.fromtimestamp(status.st_mtime, UTC))
-
-
-def _copy_file(source: Url, path: Path) -> None:
-    with _opened(source) as read, open(path, "wb", buffering=0) as written:
-        copy_open(read, written.fileno())
-
-
-@contextlib.contextmanager
-def _opened(source: Url) -> Iterator[int]:
-    """A regular file, open for reading; without waiting for who would write to a pipe."""
-    file = os.open(source.path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        _check_regular(source, os.fstat(file))
-        yield file
-    finally:
-        os.close(file)
-
-
 @contextlib.contextmanager
 def placed(url: Url, mode: WriteMode, source: Url | None = None) -> Iterator[Path]:
     """A temporary file that takes the object's place, as the mode allows, if the body succeeds."""
     if source is not None:
         with local_errors(source):
-            _regular(source)
+            regular(source)
     _check(url)
     with half_written(url) as temporary, local_errors(url):
         yield temporary
         stamp(temporary)
-        _place(temporary, url, mode)
-
-
-def _place(temporary: Path, url: Url, mode: WriteMode) -> None:
-    if mode is CREATE:
-        # Unlike a rename, a link fails where something is.
-        os.link(temporary, url.path)
-    elif isinstance(mode, IfMatch):
-        _replace_version(temporary, url, mode.etag)
-    else:
-        os.replace(temporary, url.path)
-
-
-def _replace_version(temporary: Path, url: Url, etag: str) -> None:
-    try:
-        _regular(url)
-        with open(url.path, "rb") as file:
-            # Whoever else replaces this version waits here, and then finds another file in place.
-            fcntl.flock(file, fcntl.LOCK_EX)
-            held = os.fstat(file.fileno())
-            current = os.path.samestat(os.stat(url.path), held) and _info(url, held).etag == etag
-            if current:
-                os.replace(temporary, url.path)
-    except FileNotFoundError:
-        current = False
-    if not current:
-        raise PreconditionFailedError(f"{url}: is no longer version {etag}", url=url)
+        place(temporary, url, mode)
 
 
 def _check(url: Url) -> None:
