@@ -64,7 +64,8 @@ def scan(read: ReadAt, size: int) -> Contents:
         return Contents(broken=f"it is no zip archive, or is cut off: {error}")
     if len(infos) > MOST_MEMBERS:
         return Contents(broken=f"it has {len(infos)} members, and more than {MOST_MEMBERS}")
-    files = [info for info in infos if not info.is_dir()]
+    # Not by is_dir(), which needs a name of at least one character.
+    files = [info for info in infos if not info.filename.endswith("/")]
     placed = list(_placed(files, directory))
     clashing = overlapping((info.header_offset, _least(info)) for info in files)
     found = Found()
@@ -83,7 +84,8 @@ def _placed(files: list[zipfile.ZipInfo], directory: int) -> Iterator[Member]:
     for info in files:
         start = info.header_offset
         most = _least(info) + _MOST_EXTRA
-        length = max(0, min(most, following[start] - start))
+        # The next one may be said to lie anywhere.
+        length = max(0, min(most, following[start] - start, directory - start))
         zipped = Zipped(_spelled(info), info.compress_type, info.compress_size)
         yield Member(start, length, info.file_size, info.CRC, zipped=zipped)
 

@@ -178,6 +178,24 @@ def test_a_bomb_that_lies_unpacks_no_more_than_it_says():
     assert peak < 1_000_000
 
 
+def test_a_member_that_is_said_to_lie_elsewhere_makes_no_other_longer():
+    raw = bytearray(zip_of({"a": b"1", "b": b"2"}))
+    offset = raw.rindex(b"PK\1\2") + 42
+    raw[offset : offset + 4] = (10**6).to_bytes(4, "little")
+    found = scanned(bytes(raw))
+    assert unpacked(bytes(raw), found) == {"a": b"1"}
+    assert found.members["a"].length < len(raw)
+
+
+def test_a_member_without_a_name_is_reported_and_the_others_are_read():
+    # Python writes none; here the first character of the name becomes a NUL, where it ends.
+    raw = zip_of({"a": b"1", "b": b"2"})
+    at = raw.index(b"PK\1\2") + 46
+    found = scanned(raw[:at] + b"\0" + raw[at + 1 :])
+    assert set(found.members) == {"b"}
+    assert len(found.nameless) == 1
+
+
 @given(files.filter(bool), st.data())
 def test_whatever_an_archive_was_made_into_nothing_else_is_taken_for_a_member(packed, data):
     raw = bytearray(zip_of(packed))
