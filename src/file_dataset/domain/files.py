@@ -121,13 +121,15 @@ def link_refused(path: str) -> UnsupportedError:
     )
 
 
-def temporary_name(path: Path) -> Path:
-    """A name beside the path that no one else has, hidden, and known as ours to who sweeps."""
-    return path.with_name(_temporary())
-
-
-def _temporary() -> str:
+def temporary_name() -> str:
+    """A file's name that no one else has, hidden, and known as ours to who sweeps."""
     return f"{_MARK}{os.urandom(16).hex()}.tmp"
+
+
+def beside(path: str | os.PathLike[str]) -> str:
+    """A path of such a name in the same directory."""
+    directory, slash, _ = os.fspath(path).rpartition("/")
+    return f"{directory}{slash}{temporary_name()}"
 
 
 def is_temporary(name: str) -> bool:
@@ -138,7 +140,7 @@ def is_temporary(name: str) -> bool:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside the given one, which takes its place if the body succeeds."""
-    temporary = temporary_name(path)
+    temporary = Path(beside(path))
     try:
         yield temporary
         os.replace(temporary, path)
@@ -148,7 +150,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_whole(path: Path, data: bytes | memoryview) -> None:
+def write_whole(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Make a file of bytes; nobody ever sees a part of it.
 
     As with replacing(), but in the fewest calls, since most files are small.
@@ -156,8 +158,7 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
     Raises:
         OSError: As the system gives it; local_errors() has words for it.
     """
-    target = os.fspath(path)
-    temporary = f"{os.path.dirname(target) or os.curdir}{os.sep}{_temporary()}"
+    temporary = beside(path)
     file = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         try:
@@ -166,7 +167,7 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
                 rest = rest[os.write(file, rest) :]
         finally:
             os.close(file)
-        os.replace(temporary, target)
+        os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)

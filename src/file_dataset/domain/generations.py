@@ -27,7 +27,7 @@ from typing import Final
 
 import attrs
 
-from file_dataset.domain.files import temporary_name
+from file_dataset.domain.files import beside
 from file_dataset.domain.half_written import remove_empty
 from file_dataset.domain.locks import locked
 from file_dataset.domain.url import Url
@@ -161,7 +161,7 @@ class Generations:
 
     def _put(self, leads_to: str, path: Path) -> None:
         """A link in the place of what is there; what a kill leaves of that is not in the base."""
-        temporary = temporary_name(self.current)
+        temporary = Path(beside(self.current))
         temporary.symlink_to(leads_to)
         os.replace(temporary, path)
 

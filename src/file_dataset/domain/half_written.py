@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from file_dataset.domain.errors import InvalidUrlError
-from file_dataset.domain.files import is_temporary, local_errors, temporary_name
+from file_dataset.domain.files import beside, is_temporary, local_errors
 from file_dataset.domain.url import Url
 
 _ATTEMPTS = 10
@@ -44,7 +44,7 @@ def begin(url: Url, *, attempts: int = _ATTEMPTS) -> tuple[Path, int]:
     """
     if is_temporary(url.name):
         raise InvalidUrlError(f"{url}: names of this kind are for files that are half written")
-    temporary = temporary_name(Path(url.path))
+    temporary = Path(beside(url.path))
     made = 0
     try:
         with local_errors(url):

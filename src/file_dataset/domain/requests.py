@@ -38,6 +38,10 @@ def _names_an_object(request: object, attribute: attrs.Attribute[Url], value: Ur
         )
 
 
+def _as_text(path: str | os.PathLike[str]) -> str:
+    return os.fspath(path)
+
+
 def _as_path(path: str | os.PathLike[str]) -> Path:
     # One that is a Path already is not taken apart once more: there are many.
     return path if isinstance(path, Path) else Path(path)
@@ -122,10 +126,20 @@ class Download(Request[ObjectInfo]):
 
     It gives what was downloaded: the size that the file has, and the etag of that version where
     the store tells one. When it was written is told where that costs nothing.
+
+    Attributes:
+        target: The path as a text; there are many, and few are needed as a Path.
     """
 
+    __match_args__ = ("url", "path")
+
     url: Url = attrs.field(validator=_names_an_object)
-    path: Path = attrs.field(converter=_as_path)
+    target: str = attrs.field(converter=_as_text, alias="path")
+
+    @property
+    def path(self) -> Path:
+        """Where the file will be."""
+        return Path(self.target)
 
 
 @attrs.frozen

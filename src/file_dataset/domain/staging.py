@@ -219,10 +219,10 @@ class Staging:
             untaken.add(staged[-1])
 
         def download(position: int, name: str, url: Url) -> Download:
-            path = staged[position].path / name
+            path = f"{staged[position].path}/{name}"
             if "/" in name:
                 with local_errors(Url.local(path)):
-                    path.parent.mkdir(parents=True, exist_ok=True)
+                    os.makedirs(os.path.dirname(path), exist_ok=True)
             return Download(url, path)
 
         rows = [each.row for each in admitted]
@@ -236,7 +236,7 @@ class Staging:
                 each, files = next(following)
                 if isinstance(result, RowDone):
                     files.infos.update(result.values)
-                    each.share.resize(_bytes_in(files))
+                    each.share.resize(sum(info.size for info in result.values.values() if info))
                     pace.note(each.share.size)
                     yield files
                 else:
@@ -251,7 +251,3 @@ class Staging:
             path = opening.enter_context(self.scratch.open())
             output = opening.enter_context(self.scratch.open()) if self.with_output else None
             return StagedFiles(admitted.row, path, output, opening.pop_all())
-
-
-def _bytes_in(staged: StagedFiles) -> int:
-    return sum(os.stat(staged.path / name).st_size for name in staged.row.sources)

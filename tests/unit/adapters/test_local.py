@@ -204,8 +204,8 @@ def test_create_does_not_write_through_a_link_that_leads_nowhere(root, source):
 def test_directories_without_files_are_not_listed(root):
     for name in ("empty/deep", "half", "pipes"):
         Path(root.path, name).mkdir(parents=True)
-    temporary_name(Path(root.path, "half/written")).write_bytes(b"half")
-    temporary_name(Path(root.path, "half-written")).write_bytes(b"half")
+    Path(root.path, "half", temporary_name()).write_bytes(b"half")
+    Path(root.path, temporary_name()).write_bytes(b"half")
     os.mkfifo(Path(root.path, "pipes/pipe"))
     assert list(STORE.list(root)) == list(STORE.list(root, recursive=False)) == []
     STORE.write(root.joined("empty/deep/file"), b"data")
@@ -388,7 +388,7 @@ def test_a_name_that_does_not_fit_is_no_url_to_whoever_looks_at_it(root):
 
 
 def test_names_of_what_is_half_written_are_refused(root, source):
-    url = root.joined(temporary_name(Path("file")).name)
+    url = root.joined(temporary_name())
     for make in makers(source, url):
         assert type(error_of(make())) is InvalidUrlError
     assert type(error_of(Prepare(Url.local(source), url))) is InvalidUrlError

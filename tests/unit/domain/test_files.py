@@ -21,11 +21,11 @@ from file_dataset.domain.errors import (
     UnsupportedError,
 )
 from file_dataset.domain.files import (
+    beside,
     is_temporary,
     linked,
     local_errors,
     replacing,
-    temporary_name,
     write_whole,
 )
 from file_dataset.domain.url import Url
@@ -103,7 +103,7 @@ def test_an_error_of_no_file_that_the_user_knows_is_about_the_url(name):
 
 def test_temporary_names_are_hidden_beside_and_like_no_other():
     path = Path("/some/file")
-    names = {temporary_name(path) for _ in range(100)}
+    names = {Path(beside(path)) for _ in range(100)}
     assert len(names) == 100
     assert {name.parent for name in names} == {path.parent}
     assert all(is_temporary(name.name) and name.name.startswith(".") for name in names)

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from file_dataset.domain.errors import InvalidUrlError, NotFoundError
-from file_dataset.domain.files import is_temporary, temporary_name
+from file_dataset.domain.files import beside, is_temporary
 from file_dataset.domain.half_written import begin, half_written, remove_empty, stamp
 from file_dataset.domain.url import Url
 
@@ -66,7 +66,7 @@ def test_what_is_in_the_way_is_told(tmp_path, url):
 
 def test_names_of_half_written_files_are_no_objects(tmp_path):
     with pytest.raises(InvalidUrlError, match="half written"):
-        begin(Url.local(temporary_name(tmp_path / "file")))
+        begin(Url.local(beside(tmp_path / "file")))
     assert not list(tmp_path.iterdir())
 
 

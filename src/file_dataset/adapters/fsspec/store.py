@@ -201,7 +201,7 @@ def _put(place: Place, mode: WriteMode, write: Callable[[str], object]) -> None:
         write(path)
         return
     directory = fs._parent(path)
-    temporary = f"{directory.rstrip('/')}/{temporary_name(Path('object')).name}"
+    temporary = f"{directory.rstrip('/')}/{temporary_name()}"
     fs.makedirs(directory, exist_ok=True)
     try:
         write(temporary)

@@ -139,7 +139,7 @@ class Place:
         made = half_written.make_parents(self.root)
         above = made + _STAGE_AND_RECORDS if made else 0
         *directories, name = self._parts(url)
-        hidden = temporary_name(Path(name)).name
+        hidden = temporary_name()
         staged = (RECORDS, STAGE, self.attempt, self.root.name, *directories)
         try:
             with created(self._into, staged, hidden) as (directory, file):

@@ -525,7 +525,7 @@ def test_a_place_that_cannot_be_is_told_and_the_others_are_filled(places):
     places.store.write(places.url("local", "file"), b"")
     places.store.write(places.url("local", "directory/file"), b"")
     names = ["file/b", "directory", "x" * 300, "x" * 300 + "/b", "good", "file/c/d"]
-    names.append(temporary_name(Path("a")).name)
+    names.append(temporary_name())
     copies = [Copy(places.url("m", "a"), places.url("local", name)) for name in names]
     outcomes = by_index(places.store.run(copies))
     kinds = [type(o.error) if isinstance(o, Failed) else Done for o in outcomes]

@@ -15,9 +15,10 @@ from file_dataset.adapters.s3.curl.drafting import (
     can_be_settled,
 )
 from file_dataset.adapters.s3.curl.fetch import Fetch
+from file_dataset.adapters.s3.curl.parts import Terms
 from file_dataset.adapters.s3.curl.places import OnlyBoto3Error, Place
 from file_dataset.adapters.s3.curl.sending import Send, SendFile
-from file_dataset.adapters.s3.curl.sinks import AtPath, InMemory, Sink
+from file_dataset.adapters.s3.curl.sinks import AtPath, InMemory
 from file_dataset.adapters.s3.curl.tasks import Describe, ReadSpan, Streams, Task
 from file_dataset.domain.objects import Span
 from file_dataset.domain.requests import (
@@ -64,22 +65,25 @@ class Batch:
         verify_writes: bool = False,
     ) -> None:
         self._known_place = place
-        self._transfer = transfer
-        self._verify_reads = verify_reads
+        self._most = transfer.multipart_threshold
         self._verify_writes = verify_writes
         self._refused: set[str] = set()
         # The first of an object's connections is its own.
         self.streams = Streams(
             _STREAMS if transfer.use_threads else 0, each=transfer.max_request_concurrency - 1
         )
+        # Asked once: boto3 looks at its own configuration anew each time.
+        part = transfer.multipart_chunksize
+        self._terms = Terms(self.streams, threshold=self._most, part=part, verify=verify_reads)
 
     def task(self, request: Request[object]) -> Task:
         """The task of a request. Raises Declined if it is one for boto3."""
         match request:
-            case Download(url, path):
-                return self._fetch(url, AtPath(url, path))
+            case Download(url):
+                sink = AtPath(url, request.target)
+                return Fetch(url, self._place(url), sink, self._terms)
             case Read(url, None):
-                return self._fetch(url, InMemory())
+                return Fetch(url, self._place(url), InMemory(), self._terms)
             case Read(url, Span() as span):
                 return ReadSpan(url, self._place(url), span)
             case Stat(url):
@@ -90,32 +94,18 @@ class Batch:
     def _writing(self, request: Request[object]) -> Task:
         match request:
             case Upload(path, url, mode):
-                most = self._transfer.multipart_threshold
-                return SendFile(
-                    url, self._place(url), path, most=most, mode=mode, verify=self._verify_writes
-                )
+                place, verify = self._place(url), self._verify_writes
+                return SendFile(url, place, path, most=self._most, mode=mode, verify=verify)
             case Write(url, data, mode):
-                if memoryview(data).nbytes < self._transfer.multipart_threshold:
+                if memoryview(data).nbytes < self._most:
                     return Send(url, self._place(url), data, mode=mode, verify=self._verify_writes)
             case Prepare(source, url) if source.is_local and not self._verify_writes:
-                most = self._transfer.multipart_threshold
-                return BeginUpload(request, self._place(url), most=most)
+                return BeginUpload(request, self._place(url), most=self._most)
             case Complete((prepared,)) if can_be_settled(prepared):
                 return CompleteUpload(prepared, self._place(prepared.url))
             case Abort((prepared,)) if can_be_settled(prepared):
                 return AbortUpload(prepared.url, self._place(prepared.url), prepared.token)
         raise Declined
-
-    def _fetch(self, url: Url, sink: Sink) -> Fetch:
-        return Fetch(
-            url,
-            self._place(url),
-            sink,
-            self.streams,
-            threshold=self._transfer.multipart_threshold,
-            part=self._transfer.multipart_chunksize,
-            verify=self._verify_reads,
-        )
 
     def _place(self, url: Url) -> Place:
         bucket = url.authority

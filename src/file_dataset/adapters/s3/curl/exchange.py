@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from file_dataset.adapters.s3.curl.signing import EMPTY
@@ -20,7 +21,8 @@ class Exchange:
     Args:
         task: Whom it is for.
         method: GET, HEAD, PUT, POST or DELETE.
-        receive: Takes the answer's body, piece by piece; without one, ``said`` does.
+        take: Takes the answer's body, piece by piece, and the exchange before each; without one,
+            ``said`` does.
         headers: What is sent and signed besides the usual.
         query: The parameters, quoted and sorted, each with a ``=``.
         body: What is sent.
@@ -50,12 +52,12 @@ class Exchange:
         "passed_over",
         "payload",
         "query",
-        "receive",
         "received",
         "said",
         "sent",
         "served",
         "status",
+        "take",
         "task",
     )
 
@@ -63,7 +65,7 @@ class Exchange:
         self,
         task: Task,
         method: str,
-        receive: Callable[[bytes], int | None] | None = None,
+        take: Callable[[Exchange, bytes], int | None] | None = None,
         *,
         headers: tuple[tuple[str, str], ...] = (),
         query: str = "",
@@ -74,7 +76,7 @@ class Exchange:
         self.task = task
         self.method = method
         self.said: list[bytes] = []
-        self.receive = receive or self.said.append
+        self.take = take
         self.headers = headers
         self.query = query
         self.body = body
@@ -88,6 +90,12 @@ class Exchange:
         self.sent = 0.0
         self.served = 0
         self.passed_over = 0
+
+    @property
+    def receive(self) -> Callable[[bytes], int | None]:
+        """What libcurl hands the pieces of the answer's body to."""
+        # Made when it is needed: kept here, it would be a circle, and there are many of them.
+        return self.said.append if self.take is None else partial(self.take, self)
 
     def take_said(self) -> bytes:
         """The body that was kept in memory; it is let go of, since libcurl keeps the exchange."""

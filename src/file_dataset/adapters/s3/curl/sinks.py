@@ -7,10 +7,9 @@ import io
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 
 from file_dataset.adapters.s3.curl.answers import version
-from file_dataset.domain.files import local_errors, temporary_name, write_whole
+from file_dataset.domain.files import beside, local_errors, write_whole
 from file_dataset.domain.objects import ObjectInfo
 from file_dataset.domain.url import Url
 
@@ -84,10 +83,10 @@ class AtPath(Sink):
         path: The file.
     """
 
-    def __init__(self, url: Url, path: Path) -> None:
+    def __init__(self, url: Url, path: str | os.PathLike[str]) -> None:
         self._url = url
         self._path = path
-        self._temporary: Path | None = None
+        self._temporary: str | None = None
         self._file = -1
 
     def whole(self, data: bytes, said: Mapping[str, str]) -> ObjectInfo:
@@ -102,7 +101,7 @@ class AtPath(Sink):
 
     def begin(self) -> None:
         """Get ready for pieces."""
-        temporary = temporary_name(self._path)
+        temporary = beside(self._path)
         with local_errors(Url.local(self._path)):
             self._file = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         self._temporary = temporary

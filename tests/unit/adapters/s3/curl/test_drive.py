@@ -26,6 +26,7 @@ from file_dataset.adapters.s3.curl import drive as module
 from file_dataset.adapters.s3.curl.drafting import AbortUpload, BeginUpload, CompleteUpload
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.fetch import Fetch
+from file_dataset.adapters.s3.curl.parts import Terms
 from file_dataset.adapters.s3.curl.sending import Send
 from file_dataset.adapters.s3.curl.signing import EMPTY, Keys, Scope, signed
 from file_dataset.adapters.s3.curl.sinks import InMemory
@@ -135,7 +136,7 @@ MAKES = {
     "describe": lambda streams: Describe(URL, PLACE),
     "span": lambda streams: ReadSpan(URL, PLACE, Span(1, 2)),
     "send": lambda streams: Send(URL, PLACE, b"data"),
-    "fetch": lambda streams: Fetch(URL, PLACE, InMemory(), streams, threshold=9, part=40),
+    "fetch": lambda streams: Fetch(URL, PLACE, InMemory(), Terms(streams, threshold=9, part=40)),
     "prepare": lambda streams: BeginUpload(Prepare(HERE, URL), PLACE, most=2**30),
     "complete": lambda streams: CompleteUpload(Prepared(URL, "id", DRAFT), PLACE),
     "abort": lambda streams: AbortUpload(URL, PLACE, "id"),

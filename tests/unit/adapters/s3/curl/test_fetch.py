@@ -31,6 +31,7 @@ from file_dataset.adapters.s3.carried import Declined, Redirected
 from file_dataset.adapters.s3.checksums import ASKING
 from file_dataset.adapters.s3.curl import fetch
 from file_dataset.adapters.s3.curl.fetch import Fetch
+from file_dataset.adapters.s3.curl.parts import Terms
 from file_dataset.adapters.s3.curl.sinks import AtPath, InMemory
 from file_dataset.adapters.s3.curl.tasks import Streams
 from file_dataset.domain.errors import (
@@ -151,7 +152,9 @@ def fetched(
     handles = Handles(server, seed=seed)
 
     def make():
-        return Fetch(URL, PLACE, sink, streams, threshold=threshold, part=part, verify=verify)
+        return Fetch(
+            URL, PLACE, sink, Terms(streams, threshold=threshold, part=part, verify=verify)
+        )
 
     free = streams._free
     (carried,) = driven(drive_of([make], handles, streams=streams, pace=pace))
@@ -282,7 +285,7 @@ def test_objects_of_a_batch_share_the_connections_for_parts(objects, seed, most,
 
     def make(key):
         url = URL.parse(f"s3://bucket/{key}")
-        return lambda: Fetch(url, PLACE, InMemory(), streams, threshold=100, part=part)
+        return lambda: Fetch(url, PLACE, InMemory(), Terms(streams, threshold=100, part=part))
 
     carried = driven(drive_of(map(make, servers), handles, streams=streams, pace=Unhurried(100)))
 
@@ -430,7 +433,7 @@ def test_a_part_that_is_refused_for_coming_too_fast_waits_for_its_turn():
     streams = Streams(2)
 
     def make():
-        return Fetch(URL, PLACE, InMemory(), streams, threshold=200, part=50)
+        return Fetch(URL, PLACE, InMemory(), Terms(streams, threshold=200, part=50))
 
     carried = driven(drive_of([make, make], handles, streams=streams, pace=pace))
 
@@ -510,7 +513,7 @@ def test_a_small_body_is_let_go_of():
             super().start(exchange, url, lines)
 
     streams = Streams(0)
-    make = lambda: Fetch(URL, PLACE, InMemory(), streams, threshold=200, part=50)  # noqa: E731
+    make = lambda: Fetch(URL, PLACE, InMemory(), Terms(streams, threshold=200, part=50))  # noqa: E731
     (carried,) = driven(drive_of([make], Noting(lambda asked: whole(b"body"))))
 
     assert carried.value == b"body"
@@ -522,7 +525,7 @@ def test_a_batch_that_is_stopped_leaves_no_temporary_file(tmp_path):
     path = tmp_path / "file"
     handles = Handles(Server(1500))
     drive = drive_of(
-        [lambda: Fetch(URL, PLACE, AtPath(URL, path), streams, threshold=200, part=50)],
+        [lambda: Fetch(URL, PLACE, AtPath(URL, path), Terms(streams, threshold=200, part=50))],
         handles,
         streams=streams,
     )

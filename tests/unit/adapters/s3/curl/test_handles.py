@@ -223,12 +223,12 @@ def test_what_ends_together_may_be_stopped_by_the_first(handles, server):
 
 def test_bodies_are_let_go_of(handles, server):
     class Taking(bytearray):
-        def take(self, data):
+        def take(self, _, data):
             self.extend(data)
 
     taking, sent = Taking(), Taking(b"some bytes")
     seen = [weakref.ref(taking), weakref.ref(sent)]
-    asked = [exchange(receive=taking.take), exchange("PUT", body=memoryview(sent))]
+    asked = [exchange(take=taking.take), exchange("PUT", body=memoryview(sent))]
     for connection in started(handles, server, *asked):
         connection.sendall(OK)
     finished(handles)

@@ -68,7 +68,8 @@ def test_a_request_is_signed_as_by_botocore(
     scheme, written, host = place
     path = f"/bucket/{quoted(key)}"
     encoded = percent_encode_sequence(query)
-    canonical = "&".join(sorted(encoded.split("&"))) if encoded else ""
+    pairs = encoded.split("&") if encoded else []
+    canonical = "&".join(sorted(pairs, key=lambda pair: pair.split("=")))
     request = AWSRequest(
         method,
         f"{scheme}://{written}{path}?{encoded}",
