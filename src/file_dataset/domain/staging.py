@@ -236,7 +236,7 @@ class Staging:
                 each, files = next(following)
                 if isinstance(result, RowDone):
                     files.infos.update(result.values)
-                    each.share.resize(sum(info.size for info in result.values.values() if info))
+                    each.share.resize(_bytes_of(result))
                     pace.note(each.share.size)
                     yield files
                 else:
@@ -251,3 +251,7 @@ class Staging:
             path = opening.enter_context(self.scratch.open())
             output = opening.enter_context(self.scratch.open()) if self.with_output else None
             return StagedFiles(admitted.row, path, output, opening.pop_all())
+
+
+def _bytes_of(fetched: RowDone[ObjectInfo]) -> int:
+    return sum(info.size for info in fetched.values.values() if info is not None)
