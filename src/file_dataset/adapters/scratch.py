@@ -214,7 +214,7 @@ def _end(root: Path, lock: int, process: int) -> None:
 
 def _remove(directory: Path, process: int) -> None:
     """Remove a directory and all that is in it, if this is the process that made it."""
-    if os.getpid() != process:
+    if os.getpid() != process or _is_removed(directory):
         return
     shutil.rmtree(directory, ignore_errors=True)
     if directory.exists():
@@ -227,6 +227,17 @@ def _remove(directory: Path, process: int) -> None:
     except OSError as error:
         # An error from here would hide how the work in it ended.
         _log.warning("The temporary directory %s could not be removed: %s", directory, error)
+
+
+def _is_removed(directory: Path) -> bool:
+    """Remove a directory with nothing but files in it, as most are; gives whether it was one."""
+    try:
+        for name in os.listdir(directory):
+            os.unlink(f"{directory}/{name}")
+        os.rmdir(directory)
+    except OSError:
+        return False
+    return True
 
 
 def _make_removable(directory: Path) -> None:

@@ -7,9 +7,17 @@ from datetime import datetime
 from typing import TypeAlias
 
 import attrs
-from attrs.validators import ge, instance_of, optional
+from attrs.validators import and_, ge, instance_of, optional
 
 from file_dataset.domain.url import Url
+
+_is_count = and_(instance_of(int), ge(0))
+
+
+def _is_size(info: object, attribute: attrs.Attribute[int], value: int) -> None:
+    # There is one for each object: what is well is seen at once, and what is not is told.
+    if type(value) is not int or value < 0:
+        _is_count(info, attribute, value)
 
 
 @attrs.frozen
@@ -24,7 +32,7 @@ class ObjectInfo:
     """
 
     url: Url
-    size: int = attrs.field(validator=[instance_of(int), ge(0)])
+    size: int = attrs.field(validator=_is_size)
     etag: str | None = None
     modified: datetime | None = None
 

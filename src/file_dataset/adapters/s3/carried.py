@@ -13,7 +13,8 @@ class Redirected(Declined):
     """boto3 is to carry this one out, and will find that the bucket is elsewhere, or otherwise."""
 
 
-@attrs.frozen
+# Not frozen: there is one for each object, and it takes twice as long to make one that is.
+@attrs.define
 class Carried:
     """What became of a request.
 

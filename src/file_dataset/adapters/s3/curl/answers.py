@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,7 +21,11 @@ _MONTHS = {
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1
     )
 }
-_DESCRIBING = frozenset({"content-length", "content-range", "etag", "last-modified", *TOLD})
+_DESCRIBING = ("content-length", "content-range", "etag", "last-modified", *TOLD)
+_INITIALS = frozenset("".join(name[0] + name[0].upper() for name in _DESCRIBING).encode())
+_describing = re.compile(
+    rf"({'|'.join(map(re.escape, _DESCRIBING))})[ \t]*:[ \t]*([^\r\n]*)".encode(), re.IGNORECASE
+).match
 _said = re.compile(r"<(Code|Message|Region|Endpoint|BucketName)>([^<]*)</\1>").findall
 
 
@@ -59,19 +62,12 @@ def described(lines: Iterable[bytes]) -> dict[str, str]:
     """As headers(), of those that describe an object, in a third of the time."""
     found: dict[str, str] = {}
     for line in lines:
-        name, _, value = line.partition(b":")
-        if known := _describing(name):
-            found[known] = value.strip().decode("latin-1")
-        elif name.startswith(b"HTTP/"):
+        # By their first letters most of the others are out.
+        if line[0] in _INITIALS and (header := _describing(line)):
+            found[header[1].decode().lower()] = header[2].rstrip().decode("latin-1")
+        elif line.startswith(b"HTTP/"):
             found.clear()
     return found
-
-
-@functools.lru_cache(maxsize=256)  # a server spells its headers the same way each time
-def _describing(name: bytes) -> str:
-    """The name of a header that describes an object, in small letters; empty for another's."""
-    known = name.decode("latin-1").lower()
-    return known if known in _DESCRIBING else ""
 
 
 def object_info(url: Url, size: int, said: Mapping[str, str]) -> ObjectInfo:

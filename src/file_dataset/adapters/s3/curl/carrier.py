@@ -84,7 +84,7 @@ class Carrier:
         client, credentials = connected.client, connected.credentials
 
         def keys() -> Keys:
-            # Asked for each request, since those that expire are renewed by then.
+            # Asked again and again, since those that expire are renewed by then.
             try:
                 now = None if credentials is None else credentials.get_frozen_credentials()
             except (BotoCoreError, ClientError) as error:

@@ -59,6 +59,7 @@ class Drive:
         self._handles = handles
         self._pace = pace
         self._keys = keys
+        self._keys_now: Keys | None = None
         self._ready = streams.ready
         self._clock = clock
         self._begun: dict[Task, int] = {}
@@ -95,6 +96,8 @@ class Drive:
 
     def _send(self, carried: list[Carried]) -> float:
         """Send what may be sent; gives the seconds until more may, infinity if that depends."""
+        # Asked for anew each time that something leaves, since those that expire are renewed.
+        self._keys_now = None
         while self._sending < _IN_MEMORY:
             now = self._clock()
             wait = self._pace.wait(len(self._handles), now)
@@ -134,13 +137,16 @@ class Drive:
         if place.scope is None:
             lines = [f"{name}: {value}" for name, value in headers]
         else:
+            keys = self._keys_now
+            if keys is None:
+                keys = self._keys_now = self._keys()
             lines = signed(
                 exchange.method,
                 place.host,
                 place.path + task.key,
                 exchange.query,
                 payload=exchange.payload,
-                keys=self._keys(),
+                keys=keys,
                 scope=place.scope,
                 now=time.time(),
                 headers=headers,

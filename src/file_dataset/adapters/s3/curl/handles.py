@@ -31,7 +31,8 @@ _EVENTS: Final = {
 }
 
 
-@attrs.frozen
+# Not frozen, as Carried is not.
+@attrs.define
 class Ended:
     """An exchange that is over.
 

@@ -91,11 +91,11 @@ def signed(
     request = f"{method}\n{path}\n{query}\n{common.block}"
     valid = f"{stamp[:8]}/{scope.region}/{scope.service}/aws4_request"
     claim = f"AWS4-HMAC-SHA256\n{stamp}\n{valid}\n{sha256(request.encode()).hexdigest()}"
-    key = _signing_key(keys.secret_key, stamp[:8], scope.region, scope.service)
-    signature = hmac.digest(key, claim.encode(), "sha256").hex()
+    signing = _signing(keys.secret_key, stamp[:8], scope.region, scope.service).copy()
+    signing.update(claim.encode())
     authorization = (
         f"Authorization: AWS4-HMAC-SHA256 Credential={keys.access_key}/{valid}, "
-        f"SignedHeaders={common.names}, Signature={signature}"
+        f"SignedHeaders={common.names}, Signature={signing.hexdigest()}"
     )
     return [*common.lines, authorization]
 
@@ -137,8 +137,9 @@ def _stamp(second: int) -> str:
 
 
 @lru_cache(maxsize=16)
-def _signing_key(secret_key: str, day: str, region: str, service: str) -> bytes:
+def _signing(secret_key: str, day: str, region: str, service: str) -> hmac.HMAC:
+    """What signs on that day, to be copied: that takes half as long as to begin with the key."""
     key = f"AWS4{secret_key}".encode()
     for part in (day, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
-    return key
+    return hmac.new(key, digestmod="sha256")

@@ -380,14 +380,15 @@ class TestCredentials:
         assert [type(value) for value in values] == [Declined, Declined]
         assert not engine_of(carrier).asked
 
-    def test_credentials_are_asked_for_at_each_request(self, carrier_of):
+    def test_credentials_are_asked_for_again_and_again(self, carrier_of):
         credentials = mock.Mock()
         credentials.get_frozen_credentials.side_effect = [
             Credentials("AKID1", "secret", "token").get_frozen_credentials(),
             Credentials("AKID2", "secret").get_frozen_credentials(),
         ]
         carrier = carrier_of(credentials=credentials)
-        values_of(carrier, [Read(URL), Read(URL)])
+        for _ in range(2):
+            values_of(carrier, [Read(URL)])
         first, second = engine_of(carrier).asked
 
         assert "Credential=AKID1/" in first.headers["Authorization"]

@@ -425,6 +425,7 @@ class TestSigning:
                 drive_of(
                     [lambda: Ask(place=SIGNED)] * 2,
                     handles,
+                    pace=Unhurried(1),
                     keys=lambda: attrs.evolve(KEYS, token=next(tokens)),
                 )
             )
@@ -440,6 +441,21 @@ class TestSigning:
                 scope=Scope("mars-1"),
                 now=1_600_000_000.0,
             )
+
+    def test_what_leaves_together_is_signed_with_the_same_keys(self):
+        tokens = iter(["first", "second"])
+        handles = Handles(lambda asked: ANSWERS["well"])
+        drive = drive_of(
+            [lambda: Ask(place=SIGNED)] * 8,
+            handles,
+            pace=Unhurried(4),
+            keys=lambda: attrs.evolve(KEYS, token=next(tokens, "later")),
+        )
+        driven(drive)
+
+        sent = [asked.headers["X-Amz-Security-Token"] for asked in handles.asked]
+        assert sent[:4] == ["first"] * 4
+        assert sent[4] == "second"
 
     def test_the_parameters_and_further_headers_are_signed_and_sent(self):
         class Odd(Ask):
@@ -490,7 +506,8 @@ class TestSigning:
             raise Declined
 
         handles = Handles(lambda asked: ANSWERS["well"])
-        (carried,) = driven(drive_of([lambda: task], handles, streams=streams, keys=keys))
+        drive = drive_of([lambda: task], handles, streams=streams, pace=Unhurried(1), keys=keys)
+        (carried,) = driven(drive)
 
         assert type(carried.value) is Declined
         assert len(handles.asked) == 2
