@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from file_dataset.domain.errors import (
@@ -22,6 +22,9 @@ from file_dataset.domain.errors import (
 from file_dataset.domain.url import Url
 
 _MARK = ".file_dataset-"
+
+# How many pieces are written by one call, of which Linux and macOS take 1,024.
+_AT_ONCE = 512
 
 _MORE_ROOM = "make room, or choose another directory (for temporary files with TMPDIR)"
 
@@ -150,8 +153,8 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_whole(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
-    """Make a file of bytes; nobody ever sees a part of it.
+def write_whole(path: str | os.PathLike[str], *pieces: bytes | memoryview) -> int:
+    """Make a file of bytes, and give how many; nobody ever sees a part of it.
 
     As with replacing(), but in the fewest calls, since most files are small.
 
@@ -162,9 +165,7 @@ def write_whole(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     file = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         try:
-            rest = memoryview(data).cast("B")
-            while rest:
-                rest = rest[os.write(file, rest) :]
+            size = _write_all(file, pieces)
         finally:
             os.close(file)
         os.replace(temporary, path)
@@ -172,6 +173,22 @@ def write_whole(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+    return size
+
+
+def _write_all(file: int, pieces: Sequence[bytes | memoryview]) -> int:
+    # Together in as few calls as there can be, which costs less than to put them together before.
+    size = 0
+    for start in range(0, len(pieces), _AT_ONCE):
+        some = pieces[start : start + _AT_ONCE]
+        wanted = sum(memoryview(piece).nbytes for piece in some)
+        written = os.writev(file, some)
+        if written < wanted:
+            rest = memoryview(b"".join(some))[written:]
+            while rest:
+                rest = rest[os.write(file, rest) :]
+        size += wanted
+    return size
 
 
 def linked(source: Path, target: Path) -> None:

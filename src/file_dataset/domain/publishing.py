@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import attrs
 
@@ -128,7 +127,7 @@ class Publishing:
         def write(position: int, name: str, source: Url) -> Request[None]:
             target = self._contained(sound[position], name)
             if source.is_local:
-                return Upload(Path(source.path), target, self.mode)
+                return Upload(source.path, target, self.mode)
             return Copy(source, target, self.mode)
 
         written = run_rows(self.store, sound, write, stage="write")

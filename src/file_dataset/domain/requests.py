@@ -43,11 +43,6 @@ def _as_text(path: str | os.PathLike[str]) -> str:
     return os.fspath(path)
 
 
-def _as_path(path: str | os.PathLike[str]) -> Path:
-    # One that is a Path already is not taken apart once more: there are many.
-    return path if isinstance(path, Path) else Path(path)
-
-
 _is_mode = instance_of((Unconditional, IfMatch))
 
 
@@ -145,11 +140,22 @@ class Download(Request[ObjectInfo]):
 
 @attrs.frozen
 class Upload(_Writing):
-    """Make an object of a local file, all of it or nothing."""
+    """Make an object of a local file, all of it or nothing.
 
-    path: Path = attrs.field(converter=_as_path)
+    Attributes:
+        source: The path as a text, as ``Download`` has one.
+    """
+
+    __match_args__ = ("path", "url", "mode")
+
+    source: str = attrs.field(converter=_as_text, alias="path")
     url: Url = attrs.field(validator=_names_an_object)
     mode: WriteMode = attrs.field(default=OVERWRITE, validator=_is_mode)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.source)
 
 
 @attrs.frozen

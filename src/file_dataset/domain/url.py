@@ -69,8 +69,9 @@ class Url:
             _check_member(scheme, authority, key)
             return
         is_local = scheme == "file"
-        check_spelling(authority, local=is_local)
-        check_spelling(key, local=is_local)
+        if not (authority.isascii() and key.isascii()) or "\0" in key or "\0" in authority:
+            check_spelling(authority, local=is_local)
+            check_spelling(key, local=is_local)
         if "/" in authority:
             raise InvalidUrlError(f"{authority!r} is no authority of a URL: it has a slash")
         if is_local and (authority or not is_plain(key)):

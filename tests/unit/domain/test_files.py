@@ -189,7 +189,7 @@ def test_a_file_is_written_whole_however_little_the_system_takes_at_once(data, o
         path = Path(directory, "file")
         if old is not None:
             path.write_bytes(old)
-        with mock.patch("os.write", lambda file, rest: write(file, rest[:most])):
+        with mock.patch("os.writev", lambda file, rest: write(file, b"".join(rest)[:most])):
             write_whole(path, data)
 
         assert path.read_bytes() == data
@@ -199,7 +199,7 @@ def test_a_file_is_written_whole_however_little_the_system_takes_at_once(data, o
 def test_a_view_of_words_is_written_as_bytes(tmp_path):
     words = array.array("I", range(9))
     write = os.write
-    with mock.patch("os.write", lambda file, rest: write(file, memoryview(rest).cast("B")[:5])):
+    with mock.patch("os.writev", lambda file, rest: write(file, b"".join(rest)[:5])):
         write_whole(tmp_path / "file", memoryview(words))
 
     assert (tmp_path / "file").read_bytes() == words.tobytes()
@@ -216,7 +216,7 @@ def test_a_file_without_a_directory_is_written_to_the_current_one(tmp_path, monk
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()], ids=str)
-@pytest.mark.parametrize("call", ["os.write", "os.replace"])
+@pytest.mark.parametrize("call", ["os.writev", "os.replace"])
 def test_nothing_is_left_of_a_file_that_cannot_be_written(tmp_path, call, error):
     (tmp_path / "file").write_bytes(b"old")
     with (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import attrs
@@ -209,7 +208,7 @@ class Routed(Store):
                 f"because the store there cannot upload"
             )
         if request.source.is_local:
-            return target.run, Upload(Path(request.source.path), request.url, request.mode)
+            return target.run, Upload(request.source.path, request.url, request.mode)
         if request.url.is_local and request.mode is OVERWRITE:
             return self._place, request
         return self._relay, request

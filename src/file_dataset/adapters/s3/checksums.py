@@ -185,10 +185,11 @@ def check_kept(url: Url, said: Mapping[str, str], digest: bytes) -> None:
         raise error
 
 
-def check(url: Url, said: Mapping[str, str], data: bytes, how: VerifyReads) -> None:
+def check(url: Url, said: Mapping[str, str], pieces: Iterable[bytes], how: VerifyReads) -> None:
     """Raise IntegrityError unless an object's bytes have the checksum that an answer tells."""
     wanted = expected(said, how)
     if wanted is not None:
         found = wanted.begin()
-        found.update(data)
+        for piece in pieces:
+            found.update(piece)
         wanted.check(url, found)

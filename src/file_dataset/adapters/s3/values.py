@@ -107,17 +107,19 @@ def within(data: bytes, content_range: str, url: Url, span: Span) -> bytes:
     return data
 
 
-def status_of_file(path: Path) -> os.stat_result:
+def status_of_file(path: str | os.PathLike[str]) -> os.stat_result:
     """What the system tells of a regular file. Raises UnsupportedError for anything else."""
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "is a directory", str(path))
+        raise IsADirectoryError(errno.EISDIR, "is a directory", os.fspath(path))
     if not stat.S_ISREG(status.st_mode):
         raise UnsupportedError(f"{path}: is a device, a pipe or a socket, not a file")
     return status
 
 
-def refuse_changed(path: Path, before: os.stat_result, now: os.stat_result) -> None:
+def refuse_changed(
+    path: str | os.PathLike[str], before: os.stat_result, now: os.stat_result
+) -> None:
     """Raise IntegrityError if a file is not the one any more that it was before."""
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (
         now.st_size,

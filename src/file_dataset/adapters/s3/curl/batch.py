@@ -93,8 +93,9 @@ class Batch:
 
     def _writing(self, request: Request[object]) -> Task:
         match request:
-            case Upload(path, url, mode):
+            case Upload(url=url, mode=mode):
                 place, verify = self._place(url), self._verify_writes
+                path = request.source
                 return SendFile(url, place, path, most=self._most, mode=mode, verify=verify)
             case Write(url, data, mode):
                 if memoryview(data).nbytes < self._most:

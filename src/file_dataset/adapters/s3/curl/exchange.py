@@ -99,9 +99,13 @@ class Exchange:
 
     def take_said(self) -> bytes:
         """The body that was kept in memory; it is let go of, since libcurl keeps the exchange."""
-        data = b"".join(self.said)
+        return b"".join(self.take_pieces())
+
+    def take_pieces(self) -> list[bytes]:
+        """As take_said(), in the pieces in which it came."""
+        pieces = self.said.copy()
         self.said.clear()
-        return data
+        return pieces
 
     def begin_anew(self) -> None:
         """Forget the answer; the request is sent again."""

@@ -52,9 +52,9 @@ class Fetch(Task):
             return self._parts.end(exchange)
         if exchange.status != 200:
             raise Declined
-        data, said = exchange.take_said(), described(exchange.head)
-        check(self.url, said, data, self._terms.verify)
-        return self._sink.whole(data, said)
+        pieces, said = exchange.take_pieces(), described(exchange.head)
+        check(self.url, said, pieces, self._terms.verify)
+        return self._sink.whole(pieces, said)
 
     def broke(self, exchange: Exchange, error: FileDatasetError) -> object:
         """As end(), if what is missing can be asked for once more."""

@@ -123,7 +123,7 @@ class SendFile(Send):
         self,
         url: Url,
         place: Place,
-        path: Path,
+        path: str | os.PathLike[str],
         *,
         most: int,
         mode: WriteMode = OVERWRITE,

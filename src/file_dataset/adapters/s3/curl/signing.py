@@ -87,8 +87,8 @@ def signed(
         ValueError: If a header has a line break in its value.
     """
     stamp = _stamp(int(now))
-    common = _common(host, payload, stamp, keys.token, tuple(headers))
-    request = f"{method}\n{path}\n{query}\n{common.block}"
+    common = _common(host, stamp, keys.token, tuple(headers))
+    request = f"{method}\n{path}\n{query}\n{common.before}{payload}{common.after}{payload}"
     valid = f"{stamp[:8]}/{scope.region}/{scope.service}/aws4_request"
     claim = f"AWS4-HMAC-SHA256\n{stamp}\n{valid}\n{sha256(request.encode()).hexdigest()}"
     signing = _signing(keys.secret_key, stamp[:8], scope.region, scope.service).copy()
@@ -97,31 +97,41 @@ def signed(
         f"Authorization: AWS4-HMAC-SHA256 Credential={keys.access_key}/{valid}, "
         f"SignedHeaders={common.names}, Signature={signing.hexdigest()}"
     )
-    return [*common.lines, authorization]
+    return [f"X-Amz-Content-SHA256: {payload}", *common.lines, authorization]
 
 
 class _Common(NamedTuple):
-    """What requests have in common that are made in one second with the same headers."""
+    """What requests have in common that are made in one second with the same headers.
+
+    Args:
+        lines: The headers, but for the one with the payload.
+        names: What is signed.
+        before: The canonical request's headers, to where the payload is.
+        after: What follows it, to where it is once more.
+    """
 
     lines: list[str]
     names: str
-    block: str
+    before: str
+    after: str
 
 
 @lru_cache(maxsize=64)
 def _common(
-    host: str, payload: str, stamp: str, token: str | None, headers: tuple[tuple[str, str], ...]
+    host: str, stamp: str, token: str | None, headers: tuple[tuple[str, str], ...]
 ) -> _Common:
-    sent = [("X-Amz-Content-SHA256", payload), ("X-Amz-Date", stamp), *headers]
+    sent = [("X-Amz-Date", stamp), *headers]
     if token:
         sent.append(("X-Amz-Security-Token", token))
     proved = [(name.lower(), " ".join(value.split())) for name, value in sent]
-    proved.append(("host", host))
+    # No value of a header has a NUL.
+    proved += [("host", host), ("x-amz-content-sha256", "\0")]
     proved.sort()
     names = ";".join([name for name, _ in proved])
     block = "\n".join([f"{name}:{value}" for name, value in proved])
+    before, _, after = block.partition("\0")
     lines = [_line(name, value) for name, value in sent]
-    return _Common(lines, names, f"{block}\n\n{names}\n{payload}")
+    return _Common(lines, names, before, f"{after}\n\n{names}\n")
 
 
 def _line(name: str, value: str) -> str:

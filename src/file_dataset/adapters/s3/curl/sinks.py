@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from file_dataset.adapters.s3.curl.answers import version
 from file_dataset.domain.files import beside, local_errors, write_whole
@@ -22,7 +22,7 @@ class Sink(ABC):
     """
 
     @abstractmethod
-    def whole(self, data: bytes, said: Mapping[str, str]) -> object:
+    def whole(self, pieces: Sequence[bytes], said: Mapping[str, str]) -> object:
         """Take all of it, and what the answer said of it; gives what the request gives."""
 
     @abstractmethod
@@ -48,9 +48,9 @@ class InMemory(Sink):
     def __init__(self) -> None:
         self._data = io.BytesIO()
 
-    def whole(self, data: bytes, said: Mapping[str, str]) -> bytes:  # noqa: ARG002 - gives bytes
+    def whole(self, pieces: Sequence[bytes], said: Mapping[str, str]) -> bytes:  # noqa: ARG002 - gives bytes
         """Take all of it."""
-        return data
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def begin(self) -> None:
         """Get ready for pieces."""
@@ -89,15 +89,15 @@ class AtPath(Sink):
         self._temporary: str | None = None
         self._file = -1
 
-    def whole(self, data: bytes, said: Mapping[str, str]) -> ObjectInfo:
+    def whole(self, pieces: Sequence[bytes], said: Mapping[str, str]) -> ObjectInfo:
         """Take all of it."""
         # Most files are small: their path is not made into a Url unless something is wrong.
         try:
-            write_whole(self._path, data)
+            size = write_whole(self._path, *pieces)
         except OSError:
             with local_errors(Url.local(self._path)):
                 raise
-        return version(self._url, len(data), said)
+        return version(self._url, size, said)
 
     def begin(self) -> None:
         """Get ready for pieces."""

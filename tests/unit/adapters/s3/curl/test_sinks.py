@@ -69,7 +69,7 @@ def test_pieces_in_any_order_make_the_object(kind, data, cuts, chance):
 @given(st.binary())
 def test_an_object_may_come_at_once(kind, data):
     with sink_of(kind) as (sink, made):
-        assert made(sink.whole(data, SAID)) == data
+        assert made(sink.whole([data], SAID)) == data
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -203,7 +203,7 @@ def in_pieces(path):
 
 
 def at_once(path):
-    AtPath(OBJECT, path).whole(b"data", SAID)
+    AtPath(OBJECT, path).whole([b"data"], SAID)
 
 
 @pytest.mark.parametrize("write", [in_pieces, at_once])
