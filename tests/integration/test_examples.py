@@ -1,10 +1,11 @@
-"""The examples of docs/how-to/loaders.md: scripts that run by themselves, each within 40 seconds.
+"""The examples: scripts that run by themselves, each within 40 seconds.
 
 The seconds are the processor's, of which a busy machine gives each script few.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -40,6 +41,32 @@ def test_an_example_runs_by_itself(name, tmp_path):
     assert (said.returncode, said.stderr) == (0, "")
     assert re.search(rf"{SAID[name]}\n$", said.stdout)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.timeout(300)
+def test_the_example_of_ray_runs_on_a_cluster(ray_cluster, tmp_path):
+    said = subprocess.run(
+        [sys.executable, ROOT / "examples" / "on_ray.py"],
+        env={**os.environ, **ray_cluster.settings, "RAY_ADDRESS": ray_cluster.address},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert said.returncode == 0, said.stderr
+    lines = [line for line in said.stdout.splitlines() if not line.startswith(("(", "\x1b"))]
+    assert lines == [
+        "run: 8 rows, 1 failed",
+        "again: RunResult(rows=0, failed=1, skipped=0)",
+        "job: 9 lines, 1 failed",
+        "contents: 8 rows, 140 bytes",
+    ]
+
+
+def test_every_example_is_run():
+    elsewhere = {"on_ray", "resample"}  # above, and as the demo of the command
+    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == {*SAID, *elsewhere}
 
 
 def test_an_example_takes_a_url(tmp_path):

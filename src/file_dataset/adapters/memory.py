@@ -62,6 +62,12 @@ class MemoryStore(PerObjectStore):
 
     Another process would see a copy that goes its own way, so the store neither pickles nor
     serves a forked child, and says so.
+
+    >>> from file_dataset import Url
+    >>> store = MemoryStore()
+    >>> store.write(Url.parse("memory://box/a.txt"), b"Dear reader")
+    >>> store.read(Url.parse("memory://box/a.txt"))
+    b'Dear reader'
     """
 
     # Under the interpreter lock more threads would only wait for each other.

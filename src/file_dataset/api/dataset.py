@@ -29,6 +29,12 @@ class FileDataset:
 
     Raises:
         ValueError: If both are given.
+
+    >>> files = FileDataset()
+    >>> written = files.upload_files({"a.txt": "README.md"}, "memory://session/rows", id=7)
+    >>> with files.downloader(written).into_temp_dir() as directory:
+    ...     [path.name for path in directory.iterdir()]
+    ['a.txt']
     """
 
     def __init__(

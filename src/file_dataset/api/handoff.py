@@ -55,6 +55,11 @@ def save_paths(
         ValueError: For a table without such columns or with cells that are no texts, and for a
             target of another kind, before anything is written.
         FileDatasetError: If it cannot be written.
+
+    >>> save_paths(["s3://scans/raw/7.mha"], "memory://handed/on.csv")
+    >>> read_paths("memory://handed/on.csv")
+      bucket       path
+    0  scans  raw/7.mha
     """
     kind = None if client is not None else _kind_of(target)
     rows = _rows(frame)
@@ -77,6 +82,12 @@ def read_paths(source: Place, *, options: Options | None = None) -> pd.DataFrame
     Raises:
         ValueError: If it is no such table.
         FileDatasetError: If it cannot be read.
+
+    >>> import file_dataset
+    >>> file_dataset.put("memory://handed/over.jsonl", b'{"bucket": "scans", "path": "raw/7.mha"}')
+    >>> read_paths("memory://handed/over.jsonl")
+      bucket       path
+    0  scans  raw/7.mha
     """
     import pandas as pd
 

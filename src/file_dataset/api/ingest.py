@@ -72,6 +72,12 @@ def ingest(
         AlreadyExistsError: If something else is where a file is to be.
         ValueError: For arguments that cannot be meant, and for keys and manifests that cannot.
         FileDatasetError: If something cannot be fetched.
+
+    >>> import file_dataset, tempfile
+    >>> file_dataset.put("memory://delivered/raw/7.mha", b"...")
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     [path.name for path in ingest("memory://delivered/raw/", into=directory)]
+    ['7.mha']
     """
     hours = _hours(timestamp_tolerance)
     width = _wiring.Width(

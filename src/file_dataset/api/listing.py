@@ -67,6 +67,14 @@ def list_files(
         ValueError: For a pattern that is none, an extension with a slash, a negative number, and a
             URL of an unknown scheme, before anything is listed.
         StoreError: If the store cannot be listed.
+
+    >>> import file_dataset
+    >>> for name in ("1/image.mha", "2/image.mha", "notes.txt"):
+    ...     file_dataset.put(f"memory://listed/{name}", b"...")
+    >>> list_files("memory://listed", extension="mha")[["path", "size"]]
+              path  size
+    0  1/image.mha     3
+    1  2/image.mha     3
     """
     listing = listing_of(url, pattern, extension, recursive=recursive, options=options)
     found = first_found(listing, max_files)
@@ -177,6 +185,12 @@ def frame_from_layout(layout: str, *, options: Options | None = None) -> pd.Data
         ValueError: If the layout lacks a field or has others, or its scheme is unknown, before
             anything is listed; and for a file that is called ``id``.
         StoreError: If the store cannot be listed.
+
+    >>> import file_dataset
+    >>> file_dataset.put("memory://layout/raw/7/image.mha", b"...")
+    >>> frame_from_layout("memory://layout/raw/{id}/{filename}")
+      id                        image.mha
+    0  7  memory://layout/raw/7/image.mha
     """
     import pandas as pd
 

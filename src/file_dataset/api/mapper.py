@@ -56,6 +56,13 @@ def run_mapper(fn: RowMapper, *, scheme: str = "s3") -> int:
     Raises:
         ValueError: If there can be no such scheme.
         OSError: If nobody takes the lines.
+
+    >>> import subprocess, sys
+    >>> program = "import file_dataset; file_dataset.run_mapper(lambda row: {'uri': row['uri']})"
+    >>> line = '{"bucket": "scans", "path": "raw/7.mha"}'
+    >>> command = [sys.executable, "-c", program]
+    >>> print(subprocess.run(command, input=line, capture_output=True, text=True).stdout)
+    {"uri": "s3://scans/raw/7.mha"}
     """
     with taken_over() as lines:
         return map_lines(fn, lines, scheme=scheme)

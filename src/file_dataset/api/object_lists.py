@@ -25,6 +25,11 @@ def list(  # noqa: A001 - the verb's name; only here does it stand before Python
 
     Raises:
         FileDatasetError: If it cannot be listed. Where nothing is, the list is empty.
+
+    >>> import file_dataset
+    >>> file_dataset.put("memory://shelf/raw/1.txt", b"")
+    >>> file_dataset.list("memory://shelf/")
+    ['memory://shelf/raw/1.txt']
     """
     return list_while(always, url, recursive=recursive, options=options)
 
@@ -52,6 +57,11 @@ def list_keys(
 
     Raises:
         FileDatasetError: If it cannot be listed. Where nothing is, the list is empty.
+
+    >>> import file_dataset
+    >>> file_dataset.put("memory://drawer/raw/1.txt", b"")
+    >>> file_dataset.list_keys("memory://drawer/raw/")
+    ['raw/1.txt']
     """
     return list_keys_while(always, url, recursive=recursive, options=options)
 

@@ -59,6 +59,10 @@ def get_range(
         RangeNotSatisfiableError: If it ends before ``start``.
         ValueError: For a negative offset and a length below one.
         FileDatasetError: If it cannot be read.
+
+    >>> put("memory://box/ranges.txt", b"Dear reader")
+    >>> get_range("memory://box/ranges.txt", 5, 4)
+    b'read'
     """
     store = _wiring.store_for(options)
     return store.read(served(url, store), span=Span(start, length))
@@ -73,6 +77,11 @@ def get_many(urls: Iterable[Place], *, options: Options | None = None) -> list[b
 
     Raises:
         FileDatasetError: If any cannot be read; ``file_errors`` has each such URL.
+
+    >>> put("memory://box/1.txt", b"one")
+    >>> put("memory://box/2.txt", b"two")
+    >>> get_many(["memory://box/2.txt", "memory://box/1.txt"])
+    [b'two', b'one']
     """
     return get_many_while(always, urls, options=options)
 
@@ -104,6 +113,10 @@ def put(url: Place, data: Data, *, options: Options | None = None) -> None:
 
     Raises:
         FileDatasetError: If it cannot be written.
+
+    >>> put("memory://box/letter.txt", b"Dear reader")
+    >>> get("memory://box/letter.txt")
+    b'Dear reader'
     """
     store = _wiring.store_for(options)
     store.write(served(url, store), data)
@@ -143,6 +156,10 @@ def stat(url: Place, *, options: Options | None = None) -> ObjectInfo:
     Raises:
         NotFoundError: If there is none.
         FileDatasetError: If it cannot be looked at.
+
+    >>> put("memory://box/stat.txt", b"Dear reader")
+    >>> stat("memory://box/stat.txt").size
+    11
     """
     store = _wiring.store_for(options)
     return store.stat(served(url, store))
@@ -157,6 +174,9 @@ def exists(url: Place, *, options: Options | None = None) -> bool:
 
     Raises:
         FileDatasetError: If that cannot be told, for want of a permission or an answer.
+
+    >>> exists("memory://box/never written.txt")
+    False
     """
     store = _wiring.store_for(options)
     return store.exists(served(url, store))
@@ -171,6 +191,10 @@ def delete(url: Place, *, options: Options | None = None) -> None:
 
     Raises:
         FileDatasetError: If it cannot be deleted.
+
+    >>> put("memory://box/short.txt", b"")
+    >>> delete("memory://box/short.txt")
+    >>> delete("memory://box/short.txt")  # which is no error
     """
     store = _wiring.store_for(options)
     store.delete(served(url, store))
@@ -190,6 +214,10 @@ def copy(source: Place, target: Place, *, options: Options | None = None) -> str
 
     Raises:
         FileDatasetError: If it cannot be read or written.
+
+    >>> put("memory://copies/a.txt", b"as it was")
+    >>> copy("memory://copies/a.txt", "memory://copies/old/")
+    'memory://copies/old/a.txt'
     """
     store = _wiring.store_for(options)
     read, written = served(source, store, "source"), served(target, store, "target")

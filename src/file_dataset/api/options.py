@@ -75,6 +75,11 @@ class Options:
         TypeError: For a value of another type.
         ValueError: For an engine or a way to verify that there is not, and for no requests at all.
         InvalidUrlError: For a prefix in ``stores`` that is no URL.
+
+    >>> Options(read_only=True).read_only
+    True
+    >>> here = Options(s3_client_kwargs={"endpoint_url": "http://localhost:9000"})
+    >>> everywhere = Options(stores={"s3://ours/": here, "s3://public/": Options.anonymous()})
     """
 
     session_kwargs: Mapping[str, Any] = attrs.field(factory=dict, converter=_copied, repr=False)

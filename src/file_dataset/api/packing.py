@@ -61,6 +61,14 @@ def pack(
         ValueError: For ids, names, cells, sizes and schemes that break the rules, before anything
             is read.
         AllRowsFailedError: If the table has rows and none came through.
+
+    >>> import file_dataset
+    >>> file_dataset.put("memory://loose/7.txt", b"seven")
+    >>> packed = pack([{"id": 7, "a.txt": "memory://loose/7.txt"}], "memory://loose/packed")
+    >>> packed
+    [{'id': 7, 'a.txt': 'tar://7.a.txt::memory://loose/packed/shard-000001.tar'}]
+    >>> file_dataset.get(packed[0]["a.txt"])
+    b'seven'
     """
     one_of("format", format, ("tar",))
     at_least("shard_bytes", shard_bytes, 1)
@@ -129,6 +137,12 @@ def unpack(frame: Any, into: str | os.PathLike[str], *, options: Options | None 
         ValueError: For ids, names, cells and schemes that break the rules, before anything is
             read.
         AllRowsFailedError: If the table has rows and none came through.
+
+    >>> import file_dataset
+    >>> file_dataset.put("memory://tied/7.txt", b"seven")
+    >>> packed = pack([{"id": 7, "a.txt": "memory://tied/7.txt"}], "memory://tied/packed")
+    >>> unpack(packed, "memory://tied/loose")
+    [{'id': 7, 'a.txt': 'memory://tied/loose/7/a.txt'}]
     """
     unpacked, _ = unpack_rows(frame, into, options)
     return unpacked

@@ -101,6 +101,19 @@ class Pipeline:
         ValueError: For a destination that is missing, given twice or of an unknown scheme, and for
             other arguments that are out of bounds.
         TypeError: For a function that cannot be called so, and for unknown arguments.
+
+    >>> import file_dataset
+    >>> def shout(input_dir, output_dir):
+    ...     (output_dir / "b.txt").write_text((input_dir / "a.txt").read_text().upper())
+    ...     return {"b.txt": output_dir / "b.txt"}
+
+    >>> file_dataset.put("memory://piped/7.txt", b"seven")
+    >>> rows = [
+    ...     {"id": 7, "a.txt": "memory://piped/7.txt"},
+    ...     {"id": 8, "a.txt": "memory://piped/8.txt"},
+    ... ]
+    >>> Pipeline(shout, into_path="memory://piped/out").run(rows)
+    RunResult(rows=1, failed=1, skipped=0)
     """
 
     def __init__(

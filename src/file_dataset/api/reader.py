@@ -69,6 +69,15 @@ def reader(
     Raises:
         ValueError: Unless exactly one source is given, and for ids, names, cells and schemes that
             break the rules, before anything is read.
+
+    >>> import file_dataset
+    >>> file_dataset.put("memory://read/7.txt", b"seven")
+    >>> with reader(row={"a.txt": "memory://read/7.txt"}).into_temp_dir() as directory:
+    ...     (directory / "a.txt").read_text()
+    'seven'
+    >>> table = [{"id": 7, "a.txt": "memory://read/7.txt"}]
+    >>> reader(dataframe=table).into_size_table().to_pylist()
+    [{'id': '7', 'a.txt': 5}]
     """
     given = [each for each in (source, row, dataframe) if each is not None]
     if len(given) > 1:

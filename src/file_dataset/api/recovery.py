@@ -66,6 +66,9 @@ def recover(
         ValueError: For a destination of an unknown scheme, and a negative number of seconds.
         UnsupportedError: If the store cannot tell what was left.
         StoreError: If it cannot be asked.
+
+    >>> recover("memory://recovered/out/")
+    Recovered(completed=[], swept=0, kept=0, errors={}, directories=...)
     """
     is_dead = _older_than(older_than)
     store = _wiring.store_for(options)
@@ -124,6 +127,9 @@ def verify(into_path: str | os.PathLike[str], *, options: Options | None = None)
     Raises:
         ValueError: For a destination of an unknown scheme.
         StoreError: If the records cannot be listed.
+
+    >>> verify("memory://verified/out/").problems.empty
+    True
     """
     import pandas as pd
 

@@ -45,6 +45,18 @@ class RunResult:
         stats: The figures.
         stopped: Why the run was stopped before its end; None if it was not.
         is_systemic: Whether that was for something that keeps every row from coming through.
+
+    >>> import file_dataset
+    >>> def same(input_dir, output_dir):
+    ...     return {"b.txt": input_dir / "a.txt"}
+    >>> pipeline = file_dataset.Pipeline(same, into_path="memory://results-of/out")
+    >>> result = pipeline.run([{"id": 7, "a.txt": "LICENSE"}, {"id": 8, "a.txt": "missing"}])
+    >>> result.rows
+    [{'id': 7, 'b.txt': 'memory://results-of/out/7/b.txt'}]
+    >>> [(failure["id"], failure["error"]) for failure in result.failures]
+    [(8, 'NotFoundError')]
+    >>> result.retry()
+    RunResult(rows=0, failed=1, skipped=0)
     """
 
     rows: Any

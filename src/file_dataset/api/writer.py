@@ -96,6 +96,11 @@ def write_files(
             break the rules, before anything is written.
         FileDatasetError: If a file of the single row cannot be had; ``file_errors`` has each.
         AllRowsFailedError: If a table has rows and none came through.
+
+    >>> import file_dataset
+    >>> file_dataset.put("memory://written/7.txt", b"seven")
+    >>> write_files({"a.txt": "memory://written/7.txt"}, into_path="memory://written/rows", id=7)
+    {'a.txt': 'memory://written/rows/7/a.txt'}
     """
     if row is not None and dataframe is not None:
         raise ValueError("Cannot specify both 'row' and 'dataframe'")

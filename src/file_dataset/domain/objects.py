@@ -29,6 +29,11 @@ class ObjectInfo:
         size: Its length in bytes.
         etag: The store's opaque tag of this version, without quotes; None where there is none.
         modified: When it was last written, with a time zone; None where the store does not say.
+
+    >>> import file_dataset
+    >>> file_dataset.put("memory://described/a.txt", b"Dear reader")
+    >>> file_dataset.stat("memory://described/a.txt").size
+    11
     """
 
     url: Url

@@ -27,6 +27,9 @@ class Progress:
         total: How many rows it has.
         done: How many came through.
         failed: How many were dropped.
+
+    >>> Progress(total=3, done=2, failed=1).is_over
+    True
     """
 
     total: int

@@ -51,6 +51,10 @@ class LocalStore(PerObjectStore):
     is there; what the draft does not name is linked over, and whoever writes to the old directory
     at that very moment may find his file gone. Where the system cannot exchange directories (Linux
     can, on its usual file systems), there is none for the time between two renames.
+
+    >>> from file_dataset import Url
+    >>> LocalStore().stat(Url.local("README.md")).size > 0
+    True
     """
 
     workers = 4

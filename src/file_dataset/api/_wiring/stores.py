@@ -45,6 +45,9 @@ def mount(url_prefix: str, store: Store | Options) -> None:
     Raises:
         ValueError: If the prefix is no URL.
         TypeError: If the store is neither a Store nor Options.
+
+    >>> import file_dataset
+    >>> mount("s3://public-scans/", file_dataset.Options.anonymous())
     """
     from file_dataset.api.options import Options
 
