@@ -12,7 +12,7 @@ from file_dataset.domain.programs import Command, Program, output_names
 def command(
     command: str | Sequence[str],
     *,
-    outputs: Sequence[str],
+    outputs: Sequence[str] = (),
     stdout: str | None = None,
     stderr: str | None = None,
     env: Mapping[str, str] | None = None,
@@ -28,7 +28,8 @@ def command(
     Args:
         command: A command line, or a list of arguments. ``{input}`` and ``{output}`` stand for the
             row's directories; braces that mean themselves are doubled. No shell looks at it.
-        outputs: The files that it makes in the output directory, which are published.
+        outputs: The files that it makes in the output directory, which are published; none are
+            needed if what it prints is.
         stdout: Publish what it prints as a file of this name; None drops it.
         stderr: The same for its standard error.
         env: Variables beside those of this process.
@@ -53,7 +54,7 @@ def command(
     said = [name for name in (stdout, stderr) if name is not None]
     if env is not None and not all(isinstance(each, str) for pair in env.items() for each in pair):
         raise TypeError("env is a mapping of texts to texts")
-    names = output_names([*output_names(outputs), *said])
+    names = output_names(outputs, said)
     return _wiring.local_program(
         Command.of(command, shell=shell),
         names[: len(outputs)],

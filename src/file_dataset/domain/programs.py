@@ -109,21 +109,22 @@ class Program(ABC):
         """End what is running, and what would be run after it; the run is over."""
 
 
-def output_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The files that a program makes.
+def output_names(made: Sequence[str], printed: Sequence[str] = ()) -> tuple[str, ...]:
+    """The files that are published of a program: those that it makes, then what it prints.
 
     Raises:
         InvalidDatasetError: For names that cannot be published, twice the same, and none at all.
         TypeError: For a text in the place of a list of them.
     """
-    if isinstance(names, str):
-        raise TypeError(f"outputs is a list of filenames, as [{names!r}]")
+    if isinstance(made, str):
+        raise TypeError(f"outputs is a list of filenames, as [{made!r}]")
+    names = (*made, *printed)
     if not names:
         raise InvalidDatasetError("outputs names no file, so that nothing would be published")
     for name in names:
         if fault := file_name_fault(name):
             raise InvalidDatasetError(f"the output {name!r} {fault}")
-    doubled = sorted({name for name in names if list(names).count(name) > 1})
+    doubled = sorted({name for name in names if names.count(name) > 1})
     if clashes := doubled or clashing_names(names):
         raise InvalidDatasetError(f"the output {clashes[0]!r} is named twice, or is a directory")
-    return tuple(names)
+    return names

@@ -80,6 +80,12 @@ def test_what_it_says_can_be_published(rows, tmp_path):
     assert list(row) == ["id", "b", "log/out.txt", "err.txt"]
 
 
+def test_what_it_says_may_be_all_that_is_published(rows, tmp_path):
+    (row,) = run(rows, command("echo out", stdout="out.txt"), tmp_path).rows
+    assert list(row) == ["id", "out.txt"]
+    assert row["out.txt"].read_text() == "out\n"
+
+
 def test_the_columns_are_there_also_if_no_row_is(tmp_path):
     import pandas as pd
 
@@ -193,6 +199,7 @@ def test_commands_that_are_none_are_refused_before_the_first_row(given, says):
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
+        ({}, ValueError, "names no file"),
         ({"outputs": []}, ValueError, "names no file"),
         ({"outputs": "b"}, TypeError, "list of filenames"),
         ({"outputs": ["../b"]}, ValueError, "the output '../b'"),
