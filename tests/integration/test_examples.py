@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -51,19 +52,12 @@ def test_an_example_runs_by_itself(name, tmp_path):
 
 
 @pytest.mark.timeout(300)
-def test_the_example_of_ray_runs_on_a_cluster(ray_cluster, tmp_path):
-    said = subprocess.run(
-        [sys.executable, ROOT / "examples" / "on_ray.py"],
-        env={**os.environ, **ray_cluster.settings, "RAY_ADDRESS": ray_cluster.address},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert said.returncode == 0, said.stderr
-    lines = [line for line in said.stdout.splitlines() if not line.startswith(("(", "\x1b"))]
-    assert lines == [
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+def test_the_example_of_ray_runs_on_a_cluster(capfd):
+    runpy.run_path(str(ROOT / "examples" / "on_ray.py"), run_name="__main__")
+    said = [line for line in capfd.readouterr().out.splitlines() if not line.startswith("\x1b")]
+    assert said == [
         "run: 8 rows, 1 failed",
         "again: RunResult(rows=0, failed=1, skipped=0)",
         "job: 9 lines, 1 failed",
