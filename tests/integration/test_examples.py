@@ -61,6 +61,7 @@ def test_the_example_of_ray_runs_on_a_cluster(capfd):
         "run: 8 rows, 1 failed",
         "again: RunResult(rows=0, failed=1, skipped=0)",
         "job: 9 lines, 1 failed",
+        "actors: 8 lines",
         "contents: 8 rows, 140 bytes",
     ]
 
@@ -111,6 +112,14 @@ def test_an_example_takes_a_url(tmp_path):
     script = ROOT / "examples" / "load_sequence.py"
     said = subprocess.check_output([sys.executable, script, tmp_path], text=True)
     assert said.startswith("1 objects, 3 bytes in the first")
+
+
+def test_the_page_of_ray_shows_what_its_example_does():
+    page = (ROOT / "docs" / "how-to" / "ray.md").read_text()
+    lines = {line.strip() for line in (ROOT / "examples/on_ray.py").read_text().splitlines()}
+    shown = "".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)).splitlines()
+    assert shown
+    assert {line.strip() for line in shown} - lines == set()
 
 
 @pytest.mark.parametrize("name", [name for name in SAID if name.startswith(("load", "train"))])
