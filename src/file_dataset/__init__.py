@@ -49,6 +49,7 @@ if typing.TYPE_CHECKING:
     from file_dataset.api.options import Options
     from file_dataset.api.packing import pack, unpack
     from file_dataset.api.pipeline import Pipeline
+    from file_dataset.api.plans import Plan
     from file_dataset.api.reader import reader
     from file_dataset.api.recovery import Recovered, Verification, recover, verify
     from file_dataset.api.results import RunResult
@@ -111,6 +112,7 @@ __all__ = [
     "PerObjectStore",
     "PermissionDeniedError",
     "Pipeline",
+    "Plan",
     "PreconditionFailedError",
     "Progress",
     "RangeNotSatisfiableError",
@@ -182,6 +184,7 @@ _NAMES = {
     "file_dataset.api.options": "Options",
     "file_dataset.api.packing": "pack unpack",
     "file_dataset.api.pipeline": "Pipeline",
+    "file_dataset.api.plans": "Plan",
     "file_dataset.api.reader": "reader",
     "file_dataset.api.recovery": "Recovered Verification recover verify",
     "file_dataset.api.results": "RunResult",

@@ -40,6 +40,7 @@ PUBLIC = [
     "PerObjectStore",
     "PermissionDeniedError",
     "Pipeline",
+    "Plan",
     "PreconditionFailedError",
     "Progress",
     "RangeNotSatisfiableError",

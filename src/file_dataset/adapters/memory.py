@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import attrs
 
@@ -29,7 +29,7 @@ from file_dataset.domain.objects import (
     WriteMode,
 )
 from file_dataset.domain.per_object import PerObjectStore
-from file_dataset.domain.requests import Data, Draft, Pending, Prepared
+from file_dataset.domain.requests import Data, Draft, Pending, Prepared, Request
 from file_dataset.domain.url import Url
 
 
@@ -84,6 +84,10 @@ class MemoryStore(PerObjectStore):
             "a MemoryStore lives in the process that made it and cannot be pickled; "
             "use a directory or a bucket for what several processes share"
         )
+
+    def cost(self, requests: Sequence[Request[Any]], sizes: Sequence[int], /) -> int:  # noqa: ARG002 - whatever they are
+        """Nothing: it is in this process."""
+        return 0
 
     def _check_process(self) -> None:
         if os.getpid() != self._pid:

@@ -99,7 +99,7 @@ def sound_cells(
                 cell = given
             else:
                 try:
-                    cell = None if is_absent(given) else _url(given)
+                    cell = source_of(given)
                 except InvalidUrlError as error:
                     faults.append(f"row {row_id!r}, file {name!r}: {error}")
                     continue
@@ -113,7 +113,10 @@ def sound_cells(
     return sound
 
 
-def _url(cell: object) -> Url:
+def source_of(cell: object) -> Url | None:
+    """The URL that a cell as the user gave it stands for. Raises InvalidUrlError if it is none."""
+    if is_absent(cell):
+        return None
     if isinstance(cell, Url):
         return cell
     if isinstance(cell, str | os.PathLike | RemotePath):

@@ -95,6 +95,10 @@ class Committing:
         is_tried_again = self.run is not None and self.if_exists == "error"
         return self.if_exists == "skip" or self.version is not None or is_tried_again
 
+    def over(self, store: Store) -> Committing:
+        """The same, by way of another store."""
+        return attrs.evolve(self, destination=self.destination.over(store))
+
     def publisher(self) -> Publisher:
         """What puts the rows of one run where they go."""
         where = self.destination

@@ -6,8 +6,7 @@ import collections
 import inspect
 import operator
 import warnings
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -95,7 +94,7 @@ def parse_row(row: object, *, check: Callable[[Url, str], None], row_id: RowId) 
             f"a row must be a mapping of filename to source, not {type(row).__name__}"
         )
     sources = sound_cells({name: [source] for name, source in row.items()}, [row_id], check)
-    return Row(_plain(row_id), {name: url_of(source) for name, [source] in sources.items()})  # type: ignore[arg-type]  # Row looks at it
+    return Row(plain(row_id), {name: url_of(source) for name, [source] in sources.items()})  # type: ignore[arg-type]  # Row looks at it
 
 
 def _row_ids(values: Sequence[object]) -> list[RowId]:
@@ -103,25 +102,33 @@ def _row_ids(values: Sequence[object]) -> list[RowId]:
     is_plain = set(map(type, values)) in ({int}, {str}) and len(set(values)) == len(values)
     if is_plain and not any(map(row_id_fault, values)):
         return list(values)  # type: ignore[arg-type]  # they are what their types say
-    ids = [_plain(value) for value in values]
-    faults = {n: fault for n, row_id in enumerate(ids) if (fault := row_id_fault(row_id))}
-    counts = Counter(str(row_id) for n, row_id in enumerate(ids) if n not in faults)
-    twice = [repr(text) for text, count in counts.items() if count > 1]
-    told = [
-        f"row {n}: the id {'is absent' if is_absent(ids[n]) else f'{ids[n]!r} {fault}'}"
-        for n, fault in faults.items()
-    ]
+    ids = [plain(value) for value in values]
+    faults, twice = id_faults(ids)
     said = []
-    if told:
+    if faults:
+        told = [f"row {n}: {fault}" for n, fault in faults.items()]
         said.append(f"'id' column has values that cannot name a row: {some_of(told)}")
     if twice:
-        said.append(f"'id' column must have unique values; duplicates: {some_of(twice)}")
+        texts = [repr(text) for text in twice]
+        said.append(f"'id' column must have unique values; duplicates: {some_of(texts)}")
     if said:
         raise InvalidDatasetError(". ".join(said))
     return ids  # type: ignore[return-value]  # row_id_fault() has looked at each
 
 
-def _plain(value: object) -> object:
+def id_faults(ids: Sequence[object]) -> tuple[dict[int, str], dict[str, list[int]]]:
+    """What is wrong with ids, by their positions; and the positions of those that are alike."""
+    faults: dict[int, str] = {}
+    positions: dict[str, list[int]] = {}
+    for n, row_id in enumerate(ids):
+        if fault := row_id_fault(row_id):
+            faults[n] = f"the id {'is absent' if is_absent(row_id) else f'{row_id!r} {fault}'}"
+        else:
+            positions.setdefault(str(row_id), []).append(n)
+    return faults, {text: where for text, where in positions.items() if len(where) > 1}
+
+
+def plain(value: object) -> object:
     """A number or text of numpy's as Python's own."""
     if isinstance(value, str):
         return str(value)
@@ -138,7 +145,7 @@ def _checked_names(names: Mapping[str, object]) -> list[str]:
 
 
 def _file_columns(cells: Mapping[Any, Sequence[object]], ids: Sequence[RowId]) -> list[str]:
-    names = [name for name in cells if isinstance(name, str) and _has_extension(name)]
+    names = named_as_files(cells)
     # An empty list has no columns, nor has what a pipeline made of no rows.
     if ids and not names:
         raise InvalidDatasetError(
@@ -153,6 +160,11 @@ def _file_columns(cells: Mapping[Any, Sequence[object]], ids: Sequence[RowId]) -
                 stacklevel=users_stacklevel(),
             )
     return _checked_names(dict.fromkeys(names))
+
+
+def named_as_files(names: Iterable[object]) -> list[str]:
+    """Those of some columns' names that have an extension."""
+    return [name for name in names if isinstance(name, str) and _has_extension(name)]
 
 
 def users_stacklevel() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,17 +21,21 @@ from file_dataset.api.cells import CellRows, sound_cells
 from file_dataset.api.committing import ArchiveKind, CommitMode, Committing
 from file_dataset.api.frames import RowTable
 from file_dataset.api.options import Options
+from file_dataset.api.plans import Plan
 from file_dataset.api.report import Report
 from file_dataset.api.results import RunResult
 from file_dataset.api.running import Engine, Run
 from file_dataset.api.staged import PREFETCH
+from file_dataset.api.table_faults import examined
 from file_dataset.api.writer import destination
 from file_dataset.domain.calling import RowFunction, UserFunction
 from file_dataset.domain.commit import IfExists
 from file_dataset.domain.destination import Exclusive
 from file_dataset.domain.pipeline import Pipelining
 from file_dataset.domain.plan import RowResult
+from file_dataset.domain.planning import Planning
 from file_dataset.domain.ports import Observer
+from file_dataset.domain.programs import output_names
 from file_dataset.domain.staging import Staging
 from file_dataset.domain.stopping import Stopping
 from file_dataset.domain.threads import closing
@@ -210,6 +214,45 @@ class Pipeline:
             FileDatasetError: The first row's failure, with ``on_error="raise"``.
         """
         return self._run_table(self._parse(dataframe))
+
+    def plan(self, dataframe: Any, *, outputs: Sequence[str] | None = None) -> Plan:
+        """What ``run`` would do, found out before a byte moves; nothing is changed anywhere.
+
+        Every file is asked for its size, so that all that is missing is known, and so is every id,
+        name and URL that the run would refuse. It takes the conditions on writes that the commit
+        is made of to hold, and retries not to be needed.
+
+        Args:
+            dataframe: The table.
+            outputs: The names of the files that the function makes of a row; None goes by its
+                return type. If nobody says them, it is not known how many requests publish them.
+
+        Raises:
+            ValueError: For a table without ``id`` or file columns, and for names that nothing can
+                be published as.
+
+        >>> import pathlib, tempfile
+        >>> here = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (here / "a").write_text("four")
+        >>> rows = [{"id": 1, "x.txt": here / "a"}, {"id": 2, "x.txt": here / "gone"}]
+        >>> plan = Pipeline(lambda _: {}, into_path=here / "out").plan(rows)
+        >>> plan.rows, plan.bytes, plan.problems["id"].tolist()
+        (1, 4, [2])
+        """
+        self._check(self._into, "into_path")
+        names = self._function.columns if outputs is None else output_names(outputs)
+        table = examined(dataframe, check=self._check)
+        planning = Planning(
+            self._store,
+            _wiring.temp_scratch(None),
+            _wiring.staging_budget(self._max_staging_bytes, None),
+            self._prefetch,
+            self._workers,
+            names or None,
+            publisher=lambda store: self._committing.over(store).publisher(),
+            resuming=lambda store: self._committing.over(store).resuming(),
+        )
+        return Plan.of(planning.run(table.rows), table.faults, total=table.total)
 
     def begin(self, dataframe: Any, *, engine: Engine | None = None) -> Run:
         """A run of which the result can be had also if it is interrupted.

@@ -19,6 +19,7 @@ from file_dataset.cli.files import get, ls, put, sizes
 from file_dataset.cli.ingest import ingest
 from file_dataset.cli.map import map as map_
 from file_dataset.cli.packing import pack, unpack
+from file_dataset.cli.plan import plan
 from file_dataset.cli.run import retry, run
 from file_dataset.cli.signals import Interrupted, catch_signals
 from file_dataset.cli.stores import stores
@@ -37,7 +38,8 @@ def command(context: click.Context, *, verbose: bool) -> None:
 
 
 for _subcommand in (
-    demo, run, retry, get, put, ls, ingest, map_, sizes, verify, recover, pack, unpack, stores,
+    demo, run, retry, plan, get, put, ls, sizes, pack, unpack, ingest, map_, verify, recover,
+    stores,
 ):  # fmt: skip
     command.add_command(_subcommand)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import attrs
 import click
@@ -14,15 +14,21 @@ from file_dataset.api.results import RunResult
 from file_dataset.cli import tables
 from file_dataset.cli.engines import begun
 from file_dataset.cli.failed import read_job, rows_to_retry, write_failures
-from file_dataset.cli.jobs import Job, count_or_share
+from file_dataset.cli.jobs import Job
+from file_dataset.cli.options import (
+    TABLE,
+    given,
+    job_options,
+    output_options,
+    pipeline_options,
+    told,
+)
+from file_dataset.cli.plan import planned
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_TABLE = click.Path(dir_okay=False, path_type=Path)
 _SOME_FAILED, _NONE_CAN_COME_THROUGH = 1, 3
-
-F = TypeVar("F", bound=Callable[..., None])
 
 
 @attrs.frozen(kw_only=True)
@@ -47,70 +53,11 @@ class _Output:
         show_result(result, as_json=self.as_json)
 
 
-def _pipeline_options(command: F) -> F:
-    """The options that a run is told by; whoever does not name them leaves them to Job."""
-    for option in (
-        click.option("--keep-failed", type=click.Path(), help="Keep failed rows' files here."),
-        click.option(
-            "--max-failures",
-            metavar="N|P%",
-            callback=count_or_share,
-            help="Stop when more rows fail than that.",
-        ),
-        click.option("--version", "version", help="Of the function; others run again."),
-        click.option(
-            "--if-exists",
-            type=click.Choice(["replace", "skip", "error"]),
-            help="What becomes of committed rows; skip resumes.",
-        ),
-        click.option(
-            "--commit",
-            type=click.Choice(["atomic", "plain"]),
-            help="Show rows whole, or file by file.",
-        ),
-        click.option("--timeout", type=float, help="Seconds per row; needs --isolation process."),
-        click.option(
-            "--isolation",
-            type=click.Choice(["thread", "process"]),
-            help="Run it in threads, or in processes.",
-        ),
-        click.option("--workers", type=int, help="Rows in it at a time; 1 by default."),
-        click.option("--address", help="Of a Ray cluster, as host:port; needs --engine ray."),
-        click.option(
-            "--engine",
-            type=click.Choice(["local", "ray"]),
-            help="Run rows in this process (local), or on a Ray cluster.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def _output_options(command: F) -> F:
-    """The options that say where the report goes."""
-    for option in (
-        click.option(
-            "--progress/--no-progress", default=True, help="Show how far it is, on stderr."
-        ),
-        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
-        click.option(
-            "--failures",
-            type=_TABLE,
-            help="Write failures here, for retry.",
-        ),
-        click.option("--results", type=_TABLE, help="Also write the table of results here."),
-    ):
-        command = option(command)
-    return command
-
-
 @click.command()
-@click.argument("arguments", nargs=-1, required=True, metavar="[FUNCTION] TABLE")
-@click.option("--into", required=True, help="Where outputs go.")
-@click.option("--command", help="Run this program instead of a FUNCTION.")
-@click.option("--outputs", multiple=True, help="A file that it makes; may be repeated.")
-@_pipeline_options
-@_output_options
+@job_options
+@pipeline_options
+@output_options
+@click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
 @click.pass_context
 def run(
     context: click.Context,
@@ -124,6 +71,7 @@ def run(
     failures: Path | None,
     as_json: bool,
     progress: bool,
+    dry_run: bool,
     **options: str | float | None,
 ) -> None:
     """Run FUNCTION over every row of TABLE and publish what it returns.
@@ -137,21 +85,19 @@ def run(
     Exit codes: 0 all rows came through, 1 some did not, 2 wrong usage, 3 no row can come through.
     """
     output = _Output(results=results, failures=failures, as_json=as_json, progress=progress)
-    *functions, table = arguments
-    if len(functions) > 1:
-        raise click.UsageError(f"give a FUNCTION and a TABLE, not {len(arguments)} arguments")
-    told = {"function": "".join(functions), "command": command or "", "outputs": outputs}
-    job = Job.here({"into": into, **told, **_given(options)})
-    context.exit(_carried_out(job, output, lambda: tables.read_table(Path(table))))
+    job, table = told(arguments, command, outputs, {"into": into, **given(options)})
+    if dry_run:
+        context.exit(planned(job, table, as_json=as_json))
+    context.exit(_carried_out(job, output, lambda: tables.read_table(table)))
 
 
 @click.command()
-@click.argument("file", type=_TABLE)
+@click.argument("file", type=TABLE)
 @click.option("--function", help="Instead of the one that failed: module:name or file.py:name.")
-@click.option("--table", type=_TABLE, help="Take the sources of the failed rows from this table.")
+@click.option("--table", type=TABLE, help="Take the sources of the failed rows from this table.")
 @click.option("--into", help="Where outputs go, if that is not where they were to go.")
-@_pipeline_options
-@_output_options
+@pipeline_options
+@output_options
 @click.pass_context
 def retry(
     context: click.Context,
@@ -175,7 +121,7 @@ def retry(
     Exits as `file-dataset run` does.
     """
     output = _Output(results=results, failures=failures, as_json=as_json, progress=progress)
-    job = _job_of(file, _given(options))
+    job = _job_of(file, given(options))
     what, into = job.function or job.command, job.without_secrets.into
     click.echo(f"Running {what} into {into}", err=True)
 
@@ -185,10 +131,6 @@ def retry(
         )
 
     context.exit(_carried_out(job, output, rows))
-
-
-def _given(options: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _job_of(file: Path, options: Mapping[str, object]) -> Job:

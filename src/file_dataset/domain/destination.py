@@ -40,6 +40,12 @@ class Destination:
     exclusive: Exclusive = "warn"
     _ledger: Ledger | None = attrs.field(default=None, init=False, repr=False)
 
+    def over(self, store: Store) -> Destination:
+        """The same by way of another store, with what is known of it."""
+        destination = attrs.evolve(self, store=store)
+        destination._ledger = self._ledger  # noqa: SLF001 - it is one of its own
+        return destination
+
     def ledger(self) -> Ledger:
         """The records there, which it is made ready for.
 

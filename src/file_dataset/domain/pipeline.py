@@ -166,6 +166,14 @@ class _Inputs(Mapping[RowId, Mapping[str, Input]]):
         return len(self._staged)
 
 
+def rows_at_once(prefetch: int, workers: int) -> int:
+    """How many rows may be in directories at a time, from being fetched to being published."""
+    fetched = prefetch + 1
+    called = 1 if workers == 1 else 2 * workers
+    published = 2 * max(1, prefetch)  # some of which wait for the others
+    return fetched + called + published
+
+
 def _admitted(
     staged: Iterator[StagedFiles | Unfetched],
     taken: set[StagedFiles],

@@ -197,17 +197,10 @@ class Staging:
                     yield self._sized_row(next(asked)) if isinstance(each, Row) else each
 
     def _sized_row(self, asked: RowResult[ObjectInfo]) -> _Sized | RowFailure:
-        if isinstance(asked, RowFailure):
-            return asked
-        needed = sum(info.size for info in asked.values.values() if info is not None)
-        if self.budget.allows(needed):
-            return _Sized(asked.row, needed)
-        error = NoSpaceError(
-            f"the row needs {needed} bytes of temporary space, allowed are {self.budget.limit} "
-            "(max_staging_bytes)"
-        )
-        error.common_cause = ""  # it is this row that is large, and not the disk that is full
-        return RowFailure(asked.row.id, "read", (Cause.of(error, file="", url=""),))
+        allowed = refused_if_too_large(asked, self.budget)
+        if isinstance(allowed, RowFailure):
+            return allowed
+        return _Sized(allowed.row, _bytes_of(allowed))
 
     def _fetch_window(
         self, window: _Window, untaken: set[StagedFiles], pace: _Pace
@@ -253,5 +246,17 @@ class Staging:
             return StagedFiles(admitted.row, path, output, opening.pop_all())
 
 
-def _bytes_of(fetched: RowDone[ObjectInfo]) -> int:
-    return sum(info.size for info in fetched.values.values() if info is not None)
+def refused_if_too_large(asked: RowResult[ObjectInfo], budget: Budget) -> RowResult[ObjectInfo]:
+    """A row of known sizes; a failure if it never fits into the budget."""
+    if isinstance(asked, RowFailure) or budget.allows(needed := _bytes_of(asked)):
+        return asked
+    error = NoSpaceError(
+        f"the row needs {needed} bytes of temporary space, allowed are {budget.limit} "
+        "(max_staging_bytes)"
+    )
+    error.common_cause = ""  # it is this row that is large, and not the disk that is full
+    return RowFailure(asked.row.id, "read", (Cause.of(error, file="", url=""),))
+
+
+def _bytes_of(known: RowDone[ObjectInfo]) -> int:
+    return sum(info.size for info in known.values.values() if info is not None)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from file_dataset.domain.errors import NotFoundError
 from file_dataset.domain.objects import OVERWRITE, ObjectInfo, Prefix, Span, WriteMode
@@ -103,6 +103,14 @@ class Store(ABC):
     def can(self, verb: Verb, url: Url) -> bool:  # noqa: ARG002 - a routing layer looks at it
         """Whether this store can do the verb to this object."""
         return verb in self.verbs
+
+    def cost(self, requests: Sequence[Request[Any]], sizes: Sequence[int], /) -> int:  # noqa: ARG002 - for those who know better
+        """How many requests over a network a batch takes, of objects of these sizes in bytes.
+
+        An estimate, for who plans: if all goes well, and each object takes one, unless a store
+        knows better.
+        """
+        return len(requests)
 
     def __enter__(self) -> Self:
         return self

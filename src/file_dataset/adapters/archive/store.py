@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import attrs
 from attrs.validators import instance_of
@@ -73,6 +73,11 @@ class ArchiveStore(Store):
             with closing(self._attempt().outcomes(requests, outdated)) as outcomes:
                 for outcome in outcomes:
                     yield cast(Outcome[T], outcome)
+
+    def cost(self, requests: Sequence[Request[Any]], sizes: Sequence[int], /) -> int:  # noqa: ARG002 - members are small
+        """A read of its archive for each member, at most: what lies together is read together."""
+        reads = [Read(each.url.archive) for each in requests if each.url.is_member]
+        return self.store.cost(reads, [0] * len(reads))
 
     def _opening(self) -> Opening:
         return Opening(self.store, self._known())

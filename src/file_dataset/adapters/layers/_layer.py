@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import attrs
 from attrs.validators import instance_of
 
 from file_dataset.domain.objects import ObjectInfo, Prefix
 from file_dataset.domain.outcomes import Done, Failed, Outcome
-from file_dataset.domain.requests import Pending
+from file_dataset.domain.requests import Pending, Request
 from file_dataset.domain.store import Store, Verb
 from file_dataset.domain.url import Url
 
@@ -50,6 +50,10 @@ class Layer(Store):
     def pending(self, prefix: Url, /) -> Iterator[Pending]:
         """What the store inside has prepared below a prefix."""
         return self.store.pending(prefix)
+
+    def cost(self, requests: Sequence[Request[Any]], sizes: Sequence[int], /) -> int:
+        """What the store inside takes."""
+        return self.store.cost(requests, sizes)
 
     def close(self) -> None:
         """Let the store inside let go of its connections."""

@@ -153,6 +153,28 @@ class Routed(Store):
         """
         return self._serving(prefix).pending(prefix)
 
+    def cost(self, requests: Sequence[Request[Any]], sizes: Sequence[int], /) -> int:
+        """What the stores take that serve the objects; what nobody serves takes nothing."""
+        parts: dict[int, tuple[Store, list[Request[Any]], list[int]]] = {}
+        for request, size in zip(requests, sizes, strict=True):
+            with contextlib.suppress(FileDatasetError):
+                for store, leg in self._legs(request):
+                    _, asked, asked_of = parts.setdefault(id(store), (store, [], []))
+                    asked.append(leg)
+                    asked_of.append(size)
+        return sum(store.cost(asked, asked_of) for store, asked, asked_of in parts.values())
+
+    def _legs(self, request: Request[Any]) -> Sequence[tuple[Store, Request[Any]]]:
+        """Which stores a request keeps busy, and with what."""
+        target = self._serving(request.url)
+        if not isinstance(request, Copy | Prepare) or self._serving(request.source) is target:
+            return [(target, request)]
+        path = Path("relayed")
+        fetching = (self._serving(request.source), Download(request.source, path))
+        if isinstance(request, Copy):
+            return [fetching, (target, Upload(path, request.url, request.mode))]
+        return [fetching, (target, attrs.evolve(request, source=Url.local(path)))]
+
     def close(self) -> None:
         """Let all stores that are known so far let go of their connections."""
         with contextlib.ExitStack() as stack:

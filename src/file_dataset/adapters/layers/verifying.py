@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -48,6 +48,14 @@ class Verifying(Layer):
         for done in written:
             errors = [wrong[url] for url in _sizes(requests[done.index]) if url in wrong]
             yield Failed(done.index, errors[0]) if errors else done
+
+    def cost(self, requests: Sequence[Request[Any]], sizes: Sequence[int], /) -> int:
+        """What the store inside takes, and a question about each object that is written."""
+        written = sum(
+            len(each.prepared) if isinstance(each, Complete) else isinstance(each, Write | Upload)
+            for each in requests
+        )
+        return self.store.cost(requests, sizes) + written
 
     def _wrong(self, wanted: dict[Url, set[int]]) -> dict[Url, FileDatasetError]:
         """What is wrong with objects of which it is known how large they should be."""

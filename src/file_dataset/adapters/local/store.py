@@ -7,9 +7,9 @@ import functools
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -33,7 +33,7 @@ from file_dataset.domain.objects import (
     WriteMode,
 )
 from file_dataset.domain.per_object import PerObjectStore
-from file_dataset.domain.requests import Data, Draft, Pending, Prepared
+from file_dataset.domain.requests import Data, Draft, Pending, Prepared, Request
 from file_dataset.domain.url import Url
 
 # Tokens and receipts may come from a record that anybody wrote.
@@ -65,6 +65,10 @@ class LocalStore(PerObjectStore):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), ()
+
+    def cost(self, requests: Sequence[Request[Any]], sizes: Sequence[int], /) -> int:  # noqa: ARG002 - whatever they are
+        """Nothing: it is on this machine."""
+        return 0
 
     def _stat(self, url: Url) -> ObjectInfo:
         with local_errors(url):

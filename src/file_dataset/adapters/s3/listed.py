@@ -17,7 +17,7 @@ from file_dataset.domain.url import Url
 _log = logging.getLogger("file_dataset")
 
 # For fewer than this a listing's answer takes longer than as many HEADs at once.
-_MANY: Final = 500
+MANY: Final = 500
 
 Pages = Callable[..., Iterator[Page]]
 
@@ -39,7 +39,7 @@ def listed(requests: Sequence[Request[object]], pages: Pages) -> Iterator[Carrie
             bucket = buckets.setdefault((request.url.scheme, request.url.authority), {})
             bucket.setdefault(request.url.key, []).append(index)
     for (scheme, authority), wanted in buckets.items():
-        if len(wanted) >= _MANY:
+        if len(wanted) >= MANY:
             try:
                 yield from _listed_in(Url(scheme, authority, _common(list(wanted))), wanted, pages)
             except FileDatasetError as error:

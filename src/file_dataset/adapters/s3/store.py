@@ -6,13 +6,14 @@ import contextlib
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import attrs
 
 from file_dataset.adapters.s3.by_boto3 import ByBoto3
 from file_dataset.adapters.s3.calls import Call
 from file_dataset.adapters.s3.carried import Carried, Declined
+from file_dataset.adapters.s3.costs import cost
 from file_dataset.adapters.s3.errors import s3_errors
 from file_dataset.adapters.s3.listed import listed
 from file_dataset.adapters.s3.multipart import Part, parts_of, upload_parts
@@ -75,6 +76,10 @@ class S3Store(ByBoto3):
             left = [index for index in left if index not in done]
         for outcome in super().run([requests[index] for index in left]):
             yield attrs.evolve(outcome, index=left[outcome.index])
+
+    def cost(self, requests: Sequence[Request[Any]], sizes: Sequence[int], /) -> int:
+        """How many HTTP requests a batch takes, large objects in parts and many sizes listed."""
+        return cost(requests, sizes, self._transfer)
 
     def _listed(self, requests: Sequence[Request[object]]) -> Iterator[Carried]:
         """What listings tell; nothing where there is little to tell."""

@@ -33,7 +33,7 @@ class Bucket:
 
 @pytest.fixture(autouse=True)
 def few_are_many(monkeypatch):
-    monkeypatch.setattr(module, "_MANY", 5)
+    monkeypatch.setattr(module, "MANY", 5)
 
 
 def stats(keys, bucket="bucket"):
