@@ -36,9 +36,11 @@ from file_dataset.domain.plan import RowResult
 from file_dataset.domain.planning import Planning
 from file_dataset.domain.ports import Observer
 from file_dataset.domain.programs import output_names
+from file_dataset.domain.reporting import About
 from file_dataset.domain.staging import Staging
 from file_dataset.domain.stopping import Stopping
 from file_dataset.domain.threads import closing
+from file_dataset.domain.timeline import Timeline
 from file_dataset.domain.url import Url
 
 
@@ -179,10 +181,8 @@ class Pipeline:
         self._check = _wiring.scheme_check(self._store, names_host=True)
 
     def __repr__(self) -> str:
-        fn = self._function.fn
-        # Not its repr(), which may hold secrets, as that of a functools.partial does.
-        name = getattr(fn, "__qualname__", type(fn).__qualname__)
-        return f"Pipeline({name}, into_path={self._into.redacted!r}, workers={self._workers})"
+        into = self._into.redacted
+        return f"Pipeline({self._name}, into_path={into!r}, workers={self._workers})"
 
     def __call__(self, dataframe: Any) -> Any:
         """The table of the rows that came through: their ids, and the URLs of their outputs.
@@ -288,30 +288,54 @@ class Pipeline:
         return run.result()
 
     def _begin(self, table: RowTable, engine: Engine | None) -> Run:
+        timeline = Timeline()
         return Run(
             table,
             Report(table, self._function.columns),
             Stopping(len(table.rows), self._max_failures),
-            parts=functools.partial(self._parts, len(table.rows), engine),
+            parts=functools.partial(self._parts, len(table.rows), engine, timeline),
             raises=self._on_error == "raise",
             again=functools.partial(self._run_table, engine=engine),
+            timeline=timeline,
+            about=self._about(engine),
+            read=self._store.read,
         )
+
+    def _about(self, engine: Engine | None) -> About:
+        settings = {
+            "workers": str(self._workers),
+            "isolation": self._isolation,
+            "commit": self._committing.commit,
+            "if_exists": self._committing.if_exists,
+            "engine": "local" if engine is None else type(engine).__module__.split(".")[1],
+        }
+        return _wiring.about(self._name, self._into.redacted, settings)
+
+    @property
+    def _name(self) -> str:
+        """The function's name, and not its repr(), which may hold secrets as a partial's does."""
+        fn = self._function.fn
+        return str(getattr(fn, "__qualname__", type(fn).__qualname__))
 
     def _parse(self, dataframe: Any) -> RowTable:
         self._check(self._into, "into_path")
         return RowTable.parse(dataframe, check=self._check, only_files=True)
 
     @contextlib.contextmanager
-    def _parts(self, rows: int, engine: Engine | None) -> Iterator[tuple[Observer, Engine]]:
+    def _parts(
+        self, rows: int, engine: Engine | None, timeline: Timeline
+    ) -> Iterator[tuple[Observer, Engine]]:
         """What one run over so many rows is done with, and who is told of it."""
         with (
             _wiring.observing(self._progress) as observe,
-            self._here(rows) if engine is None else contextlib.nullcontext(engine) as taken,
+            self._here(rows, timeline)
+            if engine is None
+            else contextlib.nullcontext(engine) as taken,
         ):
             yield observe, taken
 
     @contextlib.contextmanager
-    def _here(self, rows: int) -> Iterator[Pipelining]:
+    def _here(self, rows: int, timeline: Timeline | None = None) -> Iterator[Pipelining]:
         """What takes so many rows through in this process, of which nothing is left in the end."""
         with (
             _wiring.temp_scratch(None) as scratch,
@@ -336,6 +360,7 @@ class Pipeline:
                 self._workers,
                 self._keep_failed,
                 self._committing.resuming(),
+                timeline,
             )
 
     @property

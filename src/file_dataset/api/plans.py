@@ -9,6 +9,7 @@ import attrs
 
 from file_dataset.api.report import failure_lines
 from file_dataset.api.table_faults import TableFault
+from file_dataset.domain.amounts import human
 from file_dataset.domain.planning import Planned, PlannedRequests
 from file_dataset.domain.rows import RowId
 
@@ -137,21 +138,6 @@ _APART = (
     attrs.fields(Plan).problems,
     attrs.fields(Plan).requests,
 )
-
-
-def human(size: int) -> str:
-    """A number of bytes, as people say it.
-
-    >>> human(999), human(12_345), human(7 * 10**9)
-    ('999 bytes', '12.3 kB', '7.00 GB')
-    """
-    if size < 1000:
-        return f"{size} bytes"
-    number, units = size / 1000, iter("kMGTPE")
-    unit = next(units)
-    while number >= 999.5:
-        number, unit = number / 1000, next(units)
-    return f"{number:.3g} {unit}B" if number >= 100 else f"{number:#.3g} {unit}B"
 
 
 def _row(row_id: object) -> str:

@@ -10,6 +10,7 @@ import attrs
 from file_dataset.api.frames import RowTable
 from file_dataset.api.kinds import CellTypes, Columns, PandasTable
 from file_dataset.domain.plan import RowResult
+from file_dataset.domain.reporting import Sample
 from file_dataset.domain.rows import Cause, RowDone, RowFailure, RowId, RowSkipped
 from file_dataset.domain.stopping import Stop
 from file_dataset.domain.url import Url
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 # What a row's byte says. The rows of a table that this run is not about have no business here.
 _ELSEWHERE, _OPEN, _DONE, _FAILED, _SKIPPED = range(5)
+
+# What a browser's user would call a picture, and Pillow can read.
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+_SAMPLES = 12
 
 
 def failure_lines(failures: Sequence[RowFailure]) -> tuple[list[RowId], Columns, CellTypes]:
@@ -129,6 +134,21 @@ class Report:
     def failed_rows(self) -> RowTable:
         """The input, with those of its rows only that did not come through."""
         return self._table.only({failure.row_id for failure in self._failures.values()})
+
+    def images(self) -> list[Sample]:
+        """Some of the pictures that were published, from all over the table."""
+        names = [name for name in self._urls if name.lower().endswith(_PICTURES)]
+        if not names:
+            return []
+        places = [place for place, state in enumerate(self._states) if state == _DONE]
+        chosen = {*places[:: -(-len(places) // _SAMPLES) or 1]}
+        return [
+            Sample(row_id, name, Url.parse(url))
+            for row_id, place in self._table.positions.items()
+            if place in chosen
+            for name in names[:1]
+            if (url := self._urls[name][place]) is not None
+        ]
 
     def _table_of(self, *states: int, **texts: Mapping[int, str]) -> Any:
         """The rows in these states: their URLs, and columns of texts that some of them have."""

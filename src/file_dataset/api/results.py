@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
 
+from file_dataset.api import _wiring
 from file_dataset.api.frames import RowTable
+from file_dataset.domain.reporting import FailureGroup, RunFacts, grouped
+from file_dataset.domain.url import Url
 
 _SHOWN = 10
+_LONGEST = 500
 
 
 @attrs.frozen
@@ -67,6 +73,8 @@ class RunResult:
     is_systemic: bool
     _failed_rows: RowTable = attrs.field(eq=False, alias="failed_rows")
     _again: Callable[[RowTable], RunResult] = attrs.field(eq=False, alias="again")
+    _facts: RunFacts = attrs.field(eq=False, alias="facts")
+    _read: Callable[[Url], bytes] = attrs.field(eq=False, alias="read")
 
     def retry(self) -> RunResult:
         """Run exactly the rows that failed once more, and those that had no turn."""
@@ -83,8 +91,30 @@ class RunResult:
             f"skipped={self.stats.skipped}{stopped})"
         )
 
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write a page about the run, which opens in any browser and needs no network.
+
+        It shows what ran where, how fast, how download, call and upload overlapped, the slowest
+        rows, the failures by what went wrong, and some of what was made where that is pictures.
+
+        Args:
+            path: A local file, which is replaced.
+
+        Raises:
+            MissingDependencyError: If matplotlib and Jinja are not installed.
+            OSError: If it cannot be written.
+        """
+        target = Path(path)
+        page = _wiring.report_page(self._facts, self._read)
+        new = target.with_name(f".{target.name}.tmp")
+        try:
+            new.write_bytes(page)
+            new.replace(target)
+        finally:
+            new.unlink(missing_ok=True)
+
     def _repr_html_(self) -> str:
-        """The figures, and the first failures, for a notebook."""
+        """The figures, and the failures by what went wrong, for a notebook."""
         from html import escape
 
         stats = self.stats
@@ -92,14 +122,24 @@ class RunResult:
             f"<p><b>{stats.rows}</b> rows, <b>{stats.failed}</b> failed, "
             f"<b>{stats.skipped}</b> skipped, in {stats.seconds:.1f} s</p>"
         )
+        told = [summary]
         if self.stopped is not None:
-            summary += (
+            told.append(
                 f"<p>The run was stopped: {escape(self.stopped)}. "
                 f"<b>{stats.not_run}</b> of the failed rows were not run.</p>"
             )
-        head = getattr(self.failures, "head", None)
-        if not stats.failed or head is None:
-            return summary
-        shown = head(_SHOWN)
-        table = shown.to_html(index=False) if hasattr(shown, "to_html") else escape(str(shown))
-        return summary + str(table)
+        groups = grouped(self._facts.failures)
+        if groups:
+            names = ("rows", "stage", "error", "for example")
+            told.append(f"<table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>")
+            told += (f"<tr>{_cells(group, escape)}</tr>" for group in groups[:_SHOWN])
+            told.append("</table>")
+        if len(groups) > _SHOWN:
+            told.append(f"<p>and {len(groups) - _SHOWN} other kinds of failures</p>")
+        return "".join(told)
+
+
+def _cells(group: FailureGroup, escape: Callable[[str], str]) -> str:
+    example = f"row {group.example.row_id}: {group.example}"
+    told = (str(len(group.ids)), group.stage, group.cause.error, example[:_LONGEST])
+    return "".join(f"<td style='text-align:left'>{escape(text)}</td>" for text in told)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
+import attrs
+
 from file_dataset.api.cells import CellRows
 from file_dataset.api.frames import RowTable
 from file_dataset.api.report import Report
@@ -15,9 +17,11 @@ from file_dataset.api.results import RunResult, RunStats
 from file_dataset.domain.errors import RunStoppedError, StoreError
 from file_dataset.domain.plan import RowResult
 from file_dataset.domain.ports import Observer, Progress
-from file_dataset.domain.rows import RowFailure, all_rows_failed
+from file_dataset.domain.reporting import About, RunFacts
+from file_dataset.domain.rows import RowFailure, RowSkipped, all_rows_failed
 from file_dataset.domain.stopping import Stop, Stopping
 from file_dataset.domain.threads import closing
+from file_dataset.domain.timeline import Fate, Timeline
 from file_dataset.domain.url import Url
 
 _log = logging.getLogger("file_dataset")
@@ -57,6 +61,9 @@ class Run:
         parts: Makes what the run is done with, for as long as it takes.
         raises: Whether the first failure ends it with an error.
         again: Runs a table from its beginning to its end.
+        timeline: What happens when.
+        about: What is run where.
+        read: Gives what was published.
     """
 
     def __init__(
@@ -68,6 +75,9 @@ class Run:
         parts: Parts,
         raises: bool,
         again: Callable[[RowTable], RunResult],
+        timeline: Timeline,
+        about: About,
+        read: Callable[[Url], bytes],
     ) -> None:
         self._table = table
         self._report = report
@@ -75,6 +85,9 @@ class Run:
         self._parts = parts
         self._raises = raises
         self._again = again
+        self._timeline = timeline
+        self._about = about
+        self._read = read
         self._stop: Stop | None = None
         self._done = self._failed = 0
         self._begun = time.monotonic()
@@ -101,21 +114,32 @@ class Run:
     def result(self) -> RunResult:
         """What has become of every row, once ``finish`` has ended, be it by an interrupt."""
         report, stop = self._report, self._stop
+        stats = RunStats(
+            rows=report.done,
+            failed=report.failed,
+            skipped=report.skipped,
+            not_run=report.failed - self._failed,
+            seconds=time.monotonic() - self._begun,
+        )
+        reason = None if stop is None else stop.reason
         return RunResult(
             rows=report.done_table(),
             failures=report.failures_table(),
             skipped=report.skipped_table(),
-            stats=RunStats(
-                rows=report.done,
-                failed=report.failed,
-                skipped=report.skipped,
-                not_run=report.failed - self._failed,
-                seconds=time.monotonic() - self._begun,
-            ),
-            stopped=None if stop is None else stop.reason,
+            stats=stats,
+            stopped=reason,
             is_systemic=stop is not None and stop.systemic,
             failed_rows=report.failed_rows(),
             again=self._again,
+            facts=RunFacts(
+                self._about,
+                **attrs.asdict(stats),
+                stopped=reason,
+                failures=report.failures,
+                timeline=self._timeline,
+                samples=report.images(),
+            ),
+            read=self._read,
         )
 
     def table(self, *, keeps_failed: bool, raises_if_all_failed: bool) -> Any:
@@ -162,6 +186,7 @@ class Run:
             _log.warning("Failed to process row %s: %s", result.row_id, result)
         else:
             self._done += 1
+        self._timeline.end(_fate(result))
         if stop := self._stopping.note(result):
             self._end(stop)
 
@@ -170,3 +195,9 @@ class Run:
         if self._stop is None:
             self._stop = stop
             _log.warning("The run was stopped: %s", stop.reason)
+
+
+def _fate(result: RowResult[Url]) -> Fate:
+    if isinstance(result, RowFailure):
+        return "failed"
+    return "skipped" if isinstance(result, RowSkipped) else "done"

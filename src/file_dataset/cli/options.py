@@ -66,6 +66,7 @@ def output_options(command: F) -> F:
             type=TABLE,
             help="Write failures here, for retry.",
         ),
+        click.option("--report", type=TABLE, help="Also write a page to look at, as run.html."),
         click.option("--results", type=TABLE, help="Also write the table of results here."),
     ):
         command = option(command)

@@ -37,6 +37,7 @@ class _Output:
 
     results: Path | None
     failures: Path | None
+    report: Path | None
     as_json: bool
     progress: bool
 
@@ -50,6 +51,8 @@ class _Output:
             tables.write_table(result.rows, self.results)
         if self.failures is not None:
             write_failures(result, job, self.failures)
+        if self.report is not None:
+            result.report(self.report)
         show_result(result, as_json=self.as_json)
 
 
@@ -69,6 +72,7 @@ def run(
     outputs: tuple[str, ...],
     results: Path | None,
     failures: Path | None,
+    report: Path | None,
     as_json: bool,
     progress: bool,
     dry_run: bool,
@@ -84,7 +88,9 @@ def run(
 
     Exit codes: 0 all rows came through, 1 some did not, 2 wrong usage, 3 no row can come through.
     """
-    output = _Output(results=results, failures=failures, as_json=as_json, progress=progress)
+    output = _Output(
+        results=results, failures=failures, report=report, as_json=as_json, progress=progress
+    )
     job, table = told(arguments, command, outputs, {"into": into, **given(options)})
     if dry_run:
         context.exit(planned(job, table, as_json=as_json))
@@ -107,6 +113,7 @@ def retry(
     table: Path | None,
     results: Path | None,
     failures: Path | None,
+    report: Path | None,
     as_json: bool,
     progress: bool,
     **options: str | float | None,
@@ -120,7 +127,9 @@ def retry(
 
     Exits as `file-dataset run` does.
     """
-    output = _Output(results=results, failures=failures, as_json=as_json, progress=progress)
+    output = _Output(
+        results=results, failures=failures, report=report, as_json=as_json, progress=progress
+    )
     job = _job_of(file, given(options))
     what, into = job.function or job.command, job.without_secrets.into
     click.echo(f"Running {what} into {into}", err=True)

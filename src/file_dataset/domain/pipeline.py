@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -20,6 +21,7 @@ from file_dataset.domain.resuming import Resuming
 from file_dataset.domain.rows import Row, RowFailure, RowId
 from file_dataset.domain.staging import StagedFiles, Staging, Unfetched
 from file_dataset.domain.threads import behind, closing, unordered
+from file_dataset.domain.timeline import Span, Timeline
 from file_dataset.domain.url import Url
 
 _log = logging.getLogger("file_dataset")
@@ -55,6 +57,7 @@ class Pipelining:
         keep_failed: Where the directories of rows that failed in the function, or after it,
             are kept; None keeps none.
         resuming: Tells which rows are done already; None runs all.
+        timeline: Is told when rows were in each stage; None for nobody.
     """
 
     staging: Staging
@@ -63,6 +66,7 @@ class Pipelining:
     workers: int = 1
     keep_failed: Path | None = None
     resuming: Resuming | None = None
+    timeline: Timeline | None = None
 
     def run(
         self,
@@ -108,7 +112,10 @@ class Pipelining:
     def _call(self, staged: StagedFiles | Unfetched) -> _Item:
         if not isinstance(staged, StagedFiles):
             return staged
-        return _Called(staged, self.caller.call(staged))
+        begun = time.monotonic()
+        answer = self.caller.call(staged)
+        staged.spans.append(Span(begun, time.monotonic()))
+        return _Called(staged, answer)
 
     def _publish(self, taken: set[StagedFiles], items: Sequence[_Item]) -> Iterator[RowResult[Url]]:
         outputs = [
@@ -117,6 +124,7 @@ class Pipelining:
             if isinstance(item, _Called) and isinstance(item.answer, Row)
         ]
         inputs = _Inputs(item.staged for item in items if isinstance(item, _Called))
+        begun = time.monotonic()
         published = self.publishing.publish(outputs, inputs)
         for item in items:
             if not isinstance(item, _Called):
@@ -125,6 +133,12 @@ class Pipelining:
             result = item.answer if isinstance(item.answer, RowFailure) else next(published)
             if isinstance(result, RowFailure):
                 self._keep(item.staged)
+            if self.timeline is not None:
+                ended = time.monotonic()
+                # What failed in the function has nothing to publish.
+                is_lost = isinstance(item.answer, RowFailure)
+                span = Span(ended if is_lost else begun, ended, len(outputs) or 1)
+                self.timeline.note(item.staged.row.id, (*item.staged.spans, span), item.staged.size)
             item.staged.release()
             taken.remove(item.staged)
             yield result

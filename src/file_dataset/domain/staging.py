@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +21,7 @@ from file_dataset.domain.requests import Download, Stat
 from file_dataset.domain.rows import Cause, Row, RowDone, RowFailure, RowSkipped
 from file_dataset.domain.store import Store
 from file_dataset.domain.threads import ahead, closing
+from file_dataset.domain.timeline import Span
 from file_dataset.domain.url import Url
 
 
@@ -32,18 +34,25 @@ class StagedFiles:
         path: The directory that holds them.
         output: An empty directory for what is made of them, where that was asked for.
         infos: What each of them was when it was fetched; filled in as they come.
+        spans: When it was in each stage that it has been through.
     """
 
     row: Row
     path: Path
     output: Path | None
     infos: dict[str, ObjectInfo | None] = attrs.field(factory=dict, init=False, repr=False)
+    spans: list[Span] = attrs.field(factory=list, init=False, repr=False)
     _held: ExitStack = attrs.field(repr=False, alias="held")
 
     @property
     def directories(self) -> tuple[Path, ...]:
         """The row's directories: for its files, and for outputs where that was asked for."""
         return (self.path,) if self.output is None else (self.path, self.output)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files, as they were when they were fetched."""
+        return sum(info.size for info in self.infos.values() if info is not None)
 
     def release(self) -> None:
         """Take the directories away."""
@@ -220,6 +229,7 @@ class Staging:
 
         rows = [each.row for each in admitted]
         following = iter(zip(admitted, staged, strict=True))
+        begun = time.monotonic()
         with closing(run_rows(self.store, rows, download, stage="read")) as results:
             for item in window:
                 if not isinstance(item, _Admitted):
@@ -231,6 +241,7 @@ class Staging:
                     files.infos.update(result.values)
                     each.share.resize(_bytes_of(result))
                     pace.note(each.share.size)
+                    files.spans.append(Span(begun, time.monotonic(), len(rows)))
                     yield files
                 else:
                     untaken.remove(files)

@@ -8,9 +8,11 @@ from file_dataset.adapters.memory import MemoryStore
 from file_dataset.adapters.registry import register_store
 from file_dataset.adapters.s3 import S3Options
 from file_dataset.api._wiring.running import (
+    about,
     calling,
     local_program,
     observing,
+    report_page,
     staging_budget,
     sweep_temp,
     temp_scratch,
@@ -28,6 +30,7 @@ __all__ = [
     "MemoryStore",
     "S3Options",
     "Width",
+    "about",
     "calling",
     "extra_of",
     "local_program",
@@ -35,6 +38,7 @@ __all__ = [
     "note",
     "observing",
     "register_store",
+    "report_page",
     "scheme_check",
     "schemes",
     "staging_budget",

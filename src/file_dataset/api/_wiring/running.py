@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from file_dataset.adapters.scratch import TempScratch, sweep
 from file_dataset.domain.budget import Budget
 from file_dataset.domain.calling import Caller, RowFunction
+from file_dataset.domain.errors import MissingDependencyError
 from file_dataset.domain.files import local_errors
 from file_dataset.domain.ports import Observer
 from file_dataset.domain.programs import Command, Program
+from file_dataset.domain.reporting import About, RunFacts
 from file_dataset.domain.url import Url
 
 
@@ -75,3 +80,38 @@ def observing(progress: Observer | bool | None) -> Iterator[Observer]:  # noqa: 
             yield observer
     else:
         yield lambda _: None
+
+
+def about(function: str, into: str, settings: Mapping[str, str]) -> About:
+    """What is run here, and now."""
+    return About(
+        function,
+        into,
+        settings,
+        platform.node(),
+        datetime.now(UTC),
+        {
+            "file-dataset": metadata.version("file-dataset"),
+            "Python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+    )
+
+
+def report_page(facts: RunFacts, read: Callable[[Url], bytes]) -> bytes:
+    """A run as a page that needs nothing else.
+
+    Args:
+        facts: What it shows.
+        read: Gives the bytes of a sample.
+
+    Raises:
+        MissingDependencyError: If what makes pages is not installed.
+    """
+    try:
+        from file_dataset.adapters.report import page
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"a report needs {error.name}: pip install 'file-dataset[report]'"
+        ) from error
+    return page(facts, read)

@@ -1,0 +1,67 @@
+"""Chromium without a screen, for pages that somebody should have looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@attrs.frozen
+class Looked:
+    """A page that is open, and what it said and asked for.
+
+    Args:
+        page: It.
+        said: What is in the console, errors included.
+        asked: The URLs that it asked for, besides its own.
+    """
+
+    page: Page
+    said: list[str] = attrs.field(factory=list)
+    asked: list[str] = attrs.field(factory=list)
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser, until the context ends."""
+    from playwright.sync_api import sync_playwright
+
+    found = next(filter(None, map(shutil.which, _NAMES)), None)
+    if found is None:
+        assert "CI" not in os.environ, "there is no Chromium: apt-get install chromium"
+        pytest.skip("there is no Chromium here, to look at pages with")
+    with sync_playwright() as playwright:
+        # Root has no other way.
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=found, args=options)
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def looking(browser: Browser, path: Path, *, width: int, is_dark: bool) -> Iterator[Looked]:
+    """A page of a file, on a screen so wide."""
+    page = browser.new_page(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if is_dark else "light"
+    )
+    looked = Looked(page)
+    own = path.as_uri()
+    page.on("console", lambda message: looked.said.append(message.text))
+    page.on("pageerror", lambda error: looked.said.append(str(error)))
+    page.on("request", lambda each: None if each.url == own else looked.asked.append(each.url[:80]))
+    page.goto(own)
+    yield looked
+    page.close()

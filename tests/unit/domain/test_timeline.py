@@ -1,0 +1,105 @@
+"""What a run did when: nothing of it lost, and in little memory."""
+
+from __future__ import annotations
+
+import pickle
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from file_dataset.domain.reporting import grouped
+from file_dataset.domain.rows import Cause, RowFailure
+from file_dataset.domain.timeline import FATES, SLOWEST, STAGES, Span, Timeline
+
+TIMES = st.lists(st.floats(0, 100, width=32), min_size=6, max_size=6).map(sorted)
+
+
+def timeline_of(rows, rows_at_once=1) -> Timeline:
+    timeline = Timeline()
+    begun = timeline._begun
+    for n, times in enumerate(rows):
+        spans = [
+            Span(begun + begin, begun + end, rows_at_once)
+            for begin, end in zip(times[::2], times[1::2], strict=True)
+        ]
+        timeline.note(n, spans, size=n)
+        timeline.end(FATES[n % 3])
+    return timeline
+
+
+@given(st.lists(TIMES, max_size=20), st.integers(1, 50))
+def test_all_time_in_a_stage_is_in_some_part_of_the_picture(rows, bins):
+    timeline = timeline_of(rows)
+    last = max([timeline.seconds, *(times[-1] for times in rows)], default=0.0)
+    for n, stage in enumerate(STAGES):
+        spent = sum(times[2 * n + 1] - times[2 * n] for times in rows)
+        shown = sum(timeline.under_way(bins)[stage]) * last / bins
+        assert shown == pytest.approx(spent, abs=1e-2)
+        assert timeline.busy(stage) <= min(spent, last) + 1e-3
+
+
+@given(st.lists(TIMES, min_size=1, max_size=20), st.integers(1, 50))
+def test_every_row_is_in_the_throughput_once(rows, bins):
+    timeline = timeline_of(rows)
+    width = max(timeline.seconds, *(times[-1] for times in rows), 1e-6) / bins
+    counted = {fate: sum(rates) * width for fate, rates in timeline.rates(bins).items()}
+    expected = {fate: len(rows[n::3]) for n, fate in enumerate(FATES)}
+    assert counted == pytest.approx(expected)
+
+
+def test_a_stage_is_busy_while_one_row_is_in_it():
+    timeline = timeline_of([[0, 2, 2, 2, 2, 2], [1, 3, 3, 3, 3, 3], [5, 6, 6, 6, 6, 6]])
+    assert timeline.busy("read") == pytest.approx(4, abs=1e-3)
+    assert timeline.under_way(6)["read"] == pytest.approx([1, 2, 1, 0, 0, 1], abs=1e-3)
+
+
+@given(st.lists(TIMES, max_size=40))
+def test_the_slowest_rows_are_kept_as_they_were(rows):
+    costs = [sum(times[1::2]) - sum(times[::2]) for times in rows]
+    slowest = timeline_of(rows).slowest
+    assert [row.cost for row in slowest] == pytest.approx(
+        sorted(costs, reverse=True)[:SLOWEST], abs=1e-3
+    )
+    assert all(row.cost == pytest.approx(costs[int(row.row_id)], abs=1e-3) for row in slowest)
+
+
+def test_what_was_done_for_several_rows_at_once_is_shared_by_them():
+    (row,) = timeline_of([[0, 4, 4, 5, 5, 9]], rows_at_once=4).slowest
+    assert row.costs == pytest.approx((1, 0.25, 1), abs=1e-3)
+    assert row.spans[0] == pytest.approx((0, 4), abs=1e-3)
+
+
+def test_a_row_takes_little_memory():
+    timeline, rows = Timeline(), 20_000
+    begun = timeline._begun
+    spans = (Span(begun, begun + 1), Span(begun + 1, begun + 2), Span(begun + 2, begun + 3))
+    tracemalloc.start()
+    try:
+        for n in range(rows):
+            timeline.note(n, spans, 1)
+            timeline.end("done")
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken / rows < 40
+    again = pickle.loads(pickle.dumps(timeline))
+    assert (again.timed, again.size, len(again.slowest)) == (rows, rows, SLOWEST)
+
+
+WORDS = st.sampled_from(["s3://b/1: not found", "s3://b/22: not found", "no", "no 'x'", "no 'y'"])
+
+
+@given(st.lists(st.tuples(WORDS, st.sampled_from(["read", "call"])), max_size=20))
+def test_groups_of_failures_have_each_row_once(told):
+    failures = [
+        RowFailure(n, stage, (Cause("Error", message),)) for n, (message, stage) in enumerate(told)
+    ]
+    groups = grouped(failures)
+    assert sorted(int(row_id) for group in groups for row_id in group.ids) == [*range(len(told))]
+    sizes = [len(group.ids) for group in groups]
+    assert sizes == sorted(sizes, reverse=True)
+    # What is a row's own makes no group of its own.
+    assert len(groups) <= 3 * 2
+    assert all(group.example.row_id == group.ids[0] for group in groups)
