@@ -15,10 +15,14 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 @contextlib.contextmanager
-def shown_progress() -> Iterator[Observer]:
-    """An observer that shows each run on standard error, which keeps standard output for tables."""
+def shown_progress(unit: str) -> Iterator[Observer]:
+    """An observer that shows each run on standard error, which keeps standard output for tables.
+
+    Args:
+        unit: What is counted.
+    """
     if sys.stderr.isatty() or "ipykernel" in sys.modules:
-        with tqdm(unit="row", leave=True) as bar:
+        with tqdm(unit=unit, leave=True) as bar:
 
             def draw(progress: Progress) -> None:
                 bar.total = progress.total
@@ -28,13 +32,14 @@ def shown_progress() -> Iterator[Observer]:
 
             yield draw
     else:
-        yield _Lines()
+        yield _Lines(unit)
 
 
 class _Lines:
     """Prints where a log would otherwise fill with redrawn bars."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
         self._begun = self._said = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
@@ -46,7 +51,7 @@ class _Lines:
             n=progress.done + progress.failed,
             total=progress.total,
             elapsed=now - self._begun,
-            unit="row",
+            unit=self._unit,
             ncols=0,
             postfix=f"failed={progress.failed}" if progress.failed else None,
         )

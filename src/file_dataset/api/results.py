@@ -18,6 +18,11 @@ _SHOWN = 10
 _LONGEST = 500
 
 
+def check_reports() -> None:
+    """Raise MissingDependencyError if ``RunResult.report`` cannot make pages here."""
+    _wiring.pages()
+
+
 @attrs.frozen
 class RunStats:
     """The figures of a run.
@@ -105,7 +110,7 @@ class RunResult:
             OSError: If it cannot be written.
         """
         target = Path(path)
-        page = _wiring.report_page(self._facts, self._read)
+        page = _wiring.pages()(self._facts, self._read)
         new = target.with_name(f".{target.name}.tmp")
         try:
             new.write_bytes(page)

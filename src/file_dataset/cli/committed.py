@@ -10,7 +10,7 @@ from file_dataset.api.recovery import verify as verify_rows
 from file_dataset.cli import tables
 
 
-@click.command()
+@click.command(short_help="Bring to an end what killed runs left.")
 @click.argument("url")
 @click.option(
     "--older-than",
@@ -35,7 +35,7 @@ def recover(context: click.Context, *, url: str, older_than: float, as_json: boo
     context.exit(1 if done.errors else 0)
 
 
-@click.command()
+@click.command(short_help="Check that committed rows are as their records say.")
 @click.argument("url")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.pass_context

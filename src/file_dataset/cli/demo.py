@@ -23,7 +23,7 @@ _SLICES = {
 }
 
 
-@click.command()
+@click.command(short_help="Do the main job on real images.")
 @click.option("--into", help="Where outputs go: a URL or a directory; a new directory by default.")
 @click.option("--workers", default=1, show_default=True, help="Rows in the function at a time.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")

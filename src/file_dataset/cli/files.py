@@ -1,4 +1,4 @@
-"""``file-dataset get``, ``put``, ``ls`` and ``sizes``: single files, and lists of many."""
+"""``file-dataset ls`` and ``sizes``: what there is, and how large it is."""
 
 from __future__ import annotations
 
@@ -8,28 +8,11 @@ from pathlib import Path
 import click
 
 from file_dataset.api.listing import first_found, listing_of
-from file_dataset.api.objects import copy
 from file_dataset.api.reader import reader
 from file_dataset.cli import tables
 
 
-@click.command()
-@click.argument("url")
-@click.argument("path", default=".")
-def get(*, url: str, path: str) -> None:
-    """Copy the object at URL to PATH, a file or a directory; here, if none is given."""
-    click.echo(copy(url, path))
-
-
-@click.command()
-@click.argument("path", type=click.Path(exists=True, dir_okay=False))
-@click.argument("url")
-def put(*, path: str, url: str) -> None:
-    """Copy the file at PATH to URL; a URL that ends in a slash keeps the file's name."""
-    click.echo(copy(path, url))
-
-
-@click.command()
+@click.command(short_help="List the files below a place.")
 @click.argument("url")
 @click.option("--pattern", multiple=True, help="Only names below URL that match; may be repeated.")
 @click.option("--extension", help="Only names that end so, as .json.")
@@ -60,7 +43,7 @@ def ls(
             click.echo(f"{each.size:>14}  {each.url}")
 
 
-@click.command()
+@click.command(short_help="Tell how large files are, without reading them.")
 @click.argument("sources", nargs=-1, required=True, metavar="TABLE | URL...")
 @click.option("--head", type=click.IntRange(min=0), help="Only the first so many rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

@@ -8,16 +8,34 @@ from file_dataset.api.ingest import ingest as bring
 from file_dataset.cli import tables
 
 
-@click.command()
+@click.command(short_help="Bring the files below a place here, all or none.")
 @click.argument("url")
-@click.option("--into", type=click.Path(file_okay=False), default="data/ingest", show_default=True)
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False),
+    default="data/ingest",
+    show_default=True,
+    help="The directory that they go to.",
+)
 @click.option("--pattern", multiple=True, help="Only names below URL that match; may be repeated.")
 @click.option("--dataset-id", help="A directory in there for this data set.")
 @click.option("--manifest", default="manifest", show_default=True, help="A manifest below URL.")
 @click.option("--no-manifest", is_flag=True, help="Go by what is below URL, and by no manifest.")
 @click.option("--timestamp-tolerance", type=float, help="Hours between oldest and newest file.")
-@click.option("--max-concurrent-files", type=click.IntRange(min=1), default=64, show_default=True)
-@click.option("--workers-per-file", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--max-concurrent-files",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Files at a time.",
+)
+@click.option(
+    "--workers-per-file",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Requests for one file at a time.",
+)
 @click.option("--force", is_flag=True, help="Fetch also what is here and unchanged.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a path a line.")
 def ingest(

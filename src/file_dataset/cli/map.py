@@ -10,7 +10,7 @@ from file_dataset.api.mapper import map_lines, taken_over
 from file_dataset.cli.jobs import load_function
 
 
-@click.command()
+@click.command(short_help="Call a function with each of some lines of JSON.")
 @click.argument("function")
 @click.option("--scheme", default="s3", show_default=True, help="Of the URIs that rows gain.")
 @click.pass_context

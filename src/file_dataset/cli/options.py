@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from file_dataset.cli.jobs import Job, count_or_share
 
@@ -29,8 +30,9 @@ def pipeline_options(command: F) -> F:
         click.option(
             "--if-exists",
             type=click.Choice(["replace", "skip", "error"]),
-            help="What becomes of committed rows; skip resumes.",
+            help="What becomes of committed rows.",
         ),
+        click.option("--resume", is_flag=True, help="Leave out what is done, as --if-exists skip."),
         click.option(
             "--commit",
             type=click.Choice(["atomic", "plain"]),
@@ -43,11 +45,11 @@ def pipeline_options(command: F) -> F:
             help="Run it in threads, or in processes.",
         ),
         click.option("--workers", type=int, help="Rows in it at a time; 1 by default."),
-        click.option("--address", help="Of a Ray cluster, as host:port; needs --engine ray."),
+        click.option("--address", help="Of a Ray cluster, as host:port."),
         click.option(
             "--engine",
             type=click.Choice(["local", "ray"]),
-            help="Run rows in this process (local), or on a Ray cluster.",
+            help="Where rows run: here, or on a Ray cluster.",
         ),
     ):
         command = option(command)
@@ -61,13 +63,9 @@ def output_options(command: F) -> F:
             "--progress/--no-progress", default=True, help="Show how far it is, on stderr."
         ),
         click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
-        click.option(
-            "--failures",
-            type=TABLE,
-            help="Write failures here, for retry.",
-        ),
-        click.option("--report", type=TABLE, help="Also write a page to look at, as run.html."),
-        click.option("--results", type=TABLE, help="Also write the table of results here."),
+        click.option("--failures", type=TABLE, help="Write failures here, for retry."),
+        click.option("--report", type=TABLE, help="Write a page to look at, as run.html."),
+        click.option("--results", type=TABLE, help="Write the table of results here."),
     ):
         command = option(command)
     return command
@@ -79,7 +77,9 @@ def job_options(command: F) -> F:
         click.option("--outputs", multiple=True, help="A file that it makes; may be repeated."),
         click.option("--command", help="Run this program instead of a FUNCTION."),
         click.option("--into", required=True, help="Where outputs go."),
-        click.argument("arguments", nargs=-1, required=True, metavar="[FUNCTION] TABLE"),
+        click.argument(
+            "arguments", nargs=-1, required=True, metavar="[FUNCTION] TABLE", shell_complete=files
+        ),
     ):
         command = option(command)
     return command
@@ -100,5 +100,19 @@ def told(
 
 
 def given(options: Mapping[str, object]) -> dict[str, object]:
-    """The options that were named."""
-    return {name: value for name, value in options.items() if value is not None}
+    """The options that were named.
+
+    Raises:
+        UsageError: If they contradict each other.
+    """
+    named = {name: value for name, value in options.items() if value is not None}
+    if named.pop("resume", False) and named.setdefault("if_exists", "skip") != "skip":
+        raise click.UsageError(f"--resume is --if-exists skip, and not {named['if_exists']}")
+    return named
+
+
+def files(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """What a shell completes a word by that may be a file."""
+    return [CompletionItem(incomplete, type="file")]

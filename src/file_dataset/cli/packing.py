@@ -22,7 +22,7 @@ _results = click.option("--results", type=_TABLE, help="Also write the table of 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
-@click.command()
+@click.command(short_help="Pack many small files into few archives.")
 @click.argument("table", type=_TABLE)
 @click.option("--into", required=True, help="Where the archives go: a URL or a directory.")
 @click.option(
@@ -59,7 +59,7 @@ def pack(
     context.exit(1 if failures else 0)
 
 
-@click.command()
+@click.command(short_help="Put files out of archives to places of their own.")
 @click.argument("table", type=_TABLE)
 @click.option("--into", required=True, help="Where the files go: a URL or a directory.")
 @_results

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,10 +10,13 @@ from file_dataset.cli import tables
 from file_dataset.cli.jobs import Job
 from file_dataset.cli.options import given, job_options, pipeline_options, told
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _SOME_FAIL, _REFUSED, _NONE_CAN_COME_THROUGH = 1, 2, 3
 
 
-@click.command()
+@click.command(short_help="Tell what a run would do, before a byte moves.")
 @job_options
 @pipeline_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
@@ -38,12 +41,12 @@ def plan(
     would be refused, 3 no row can come through.
     """
     job, table = told(arguments, command, outputs, given(options))
-    context.exit(planned(job, table, as_json=as_json))
+    context.exit(planned(job, tables.read_table(table), as_json=as_json))
 
 
-def planned(job: Job, table: Path, *, as_json: bool) -> int:
+def planned(job: Job, rows: pd.DataFrame, *, as_json: bool) -> int:
     """Tell what a run would do, and the exit code."""
-    found = job.pipeline(progress=False).plan(tables.read_table(table), outputs=job.outputs or None)
+    found = job.pipeline(progress=False).plan(rows, outputs=job.outputs or None)
     if as_json:
         tables.show_json(found.to_dict())
     else:

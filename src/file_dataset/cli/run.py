@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from file_dataset.api.results import RunResult
+from file_dataset.api.results import RunResult, check_reports
 from file_dataset.cli import tables
 from file_dataset.cli.engines import begun
 from file_dataset.cli.failed import read_job, rows_to_retry, write_failures
@@ -45,21 +45,28 @@ class _Output:
         for path in (self.results, self.failures):
             if path is not None and path.suffix not in tables.KINDS:
                 raise click.UsageError(f"{path}: a table must be one of {', '.join(tables.KINDS)}")
+        # Better now than after a run that took a day.
+        for path in (self.results, self.failures, self.report):
+            if path is not None and not path.parent.is_dir():
+                raise click.UsageError(f"{path}: there is no directory {path.parent}")
+        if self.report is not None:
+            check_reports()
 
     def give(self, result: RunResult, job: Job) -> None:
         if self.results is not None:
             tables.write_table(result.rows, self.results)
         if self.failures is not None:
             write_failures(result, job, self.failures)
+        show_result(result, as_json=self.as_json)
         if self.report is not None:
             result.report(self.report)
-        show_result(result, as_json=self.as_json)
 
 
-@click.command()
+@click.command(short_help="Run a function over a table of files.")
 @job_options
 @pipeline_options
 @output_options
+@click.option("--retry", "again", type=TABLE, help="Only rows of this table of failures.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
 @click.pass_context
 def run(
@@ -75,29 +82,35 @@ def run(
     report: Path | None,
     as_json: bool,
     progress: bool,
+    again: Path | None,
     dry_run: bool,
     **options: str | float | None,
 ) -> None:
     """Run FUNCTION over every row of TABLE and publish what it returns.
 
-    FUNCTION is module:name or path/to/file.py:name; it takes (input_dir, output_dir), or one
-    working directory, and returns a mapping of filename to path. TABLE is a .csv, .parquet or
-    .jsonl file with a column 'id' and a column for each file, as 'image.mha', with URLs or paths.
+    FUNCTION is module:name or file.py:name; it takes (input_dir, output_dir), or one directory,
+    and returns a mapping of filename to path. TABLE is a .csv, .parquet or .jsonl file with a
+    column 'id' and a column for each file, as 'image.mha', with URLs or paths.
 
-    --command 'tool {input}/image.mha {output}/mask.mha' --outputs mask.mha runs a program instead.
+    --command 'tool {input}/a.mha' --outputs b.mha runs a program instead.
 
-    Exit codes: 0 all rows came through, 1 some did not, 2 wrong usage, 3 no row can come through.
+    Exit codes: 0 all came through, 1 some did not, 2 wrong usage, 3 none can.
     """
     output = _Output(
         results=results, failures=failures, report=report, as_json=as_json, progress=progress
     )
     job, table = told(arguments, command, outputs, {"into": into, **given(options)})
+
+    def rows() -> pd.DataFrame:
+        whole = tables.read_table(table)
+        return whole if again is None else rows_to_retry(tables.read_table(again), whole)
+
     if dry_run:
-        context.exit(planned(job, table, as_json=as_json))
-    context.exit(_carried_out(job, output, lambda: tables.read_table(table)))
+        context.exit(planned(job, rows(), as_json=as_json))
+    context.exit(_carried_out(job, output, rows))
 
 
-@click.command()
+@click.command(short_help="Run exactly the rows that failed of a run.")
 @click.argument("file", type=TABLE)
 @click.option("--function", help="Instead of the one that failed: module:name or file.py:name.")
 @click.option("--table", type=TABLE, help="Take the sources of the failed rows from this table.")

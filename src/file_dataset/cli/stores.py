@@ -9,7 +9,7 @@ from file_dataset.api.stores import known_stores
 from file_dataset.cli import tables
 
 
-@click.command()
+@click.command(short_help="List the schemes of URLs that are known here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def stores(*, as_json: bool) -> None:
     """List the schemes of URLs that are known here, and what their stores can do."""

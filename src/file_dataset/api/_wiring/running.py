@@ -69,14 +69,18 @@ def calling(
 
 
 @contextlib.contextmanager
-def observing(progress: Observer | bool | None) -> Iterator[Observer]:  # noqa: FBT001 - it is one value
+def observing(
+    progress: Observer | bool | None,  # noqa: FBT001 - it is one value
+    *,
+    unit: str = "row",
+) -> Iterator[Observer]:
     """Who is told how far a run is: the user's function, a bar on the terminal, or nobody."""
     if callable(progress):
         yield progress
     elif progress:
         from file_dataset.adapters.progress import shown_progress
 
-        with shown_progress() as observer:
+        with shown_progress(unit) as observer:
             yield observer
     else:
         yield lambda _: None
@@ -98,15 +102,11 @@ def about(function: str, into: str, settings: Mapping[str, str]) -> About:
     )
 
 
-def report_page(facts: RunFacts, read: Callable[[Url], bytes]) -> bytes:
-    """A run as a page that needs nothing else.
-
-    Args:
-        facts: What it shows.
-        read: Gives the bytes of a sample.
+def pages() -> Callable[[RunFacts, Callable[[Url], bytes]], bytes]:
+    """What makes a page of a run, given what gives the bytes of a sample.
 
     Raises:
-        MissingDependencyError: If what makes pages is not installed.
+        MissingDependencyError: If what it needs is not installed.
     """
     try:
         from file_dataset.adapters.report import page
@@ -114,4 +114,4 @@ def report_page(facts: RunFacts, read: Callable[[Url], bytes]) -> bytes:
         raise MissingDependencyError(
             f"a report needs {error.name}: pip install 'file-dataset[report]'"
         ) from error
-    return page(facts, read)
+    return page
