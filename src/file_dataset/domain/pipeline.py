@@ -138,7 +138,8 @@ class Pipelining:
                 # What failed in the function has nothing to publish.
                 is_lost = isinstance(item.answer, RowFailure)
                 span = Span(ended if is_lost else begun, ended, len(outputs) or 1)
-                self.timeline.note(item.staged.row.id, (*item.staged.spans, span), item.staged.size)
+                read, call = item.staged.spans
+                self.timeline.note(item.staged.row.id, (read, call, span), item.staged.size)
             item.staged.release()
             taken.remove(item.staged)
             yield result

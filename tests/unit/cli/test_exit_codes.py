@@ -28,6 +28,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "functions.py").write_text(FUNCTIONS)
     (tmp_path / "one.txt").write_text("1")
+    (tmp_path / "taken.csv").mkdir()
     (tmp_path / "files/deep").mkdir(parents=True)
     (tmp_path / "files/deep/two.txt").write_text("22")
     (tmp_path / "good.csv").write_text("id,a.txt\n1,one.txt\n")
@@ -57,6 +58,7 @@ TABLE: list[tuple[list[str], int, str]] = [
     ([*RUN, "good.csv", *INTO, "--resume", "--if-exists", "error"], 2, "--resume is --if-exists"),
     ([*RUN, "good.csv", *INTO, "--results", "no/x.csv"], 2, "there is no directory no"),
     ([*RUN, "good.csv", *INTO, "--report", "no/x.html"], 2, "there is no directory no"),
+    ([*RUN, "good.csv", *INTO, "--results", "taken.csv"], 1, "Is a directory"),
     ([*RUN, "good.csv", *INTO, "--retry", "no.csv"], 2, "no.csv: not found"),
     ([*RUN, "good.csv", *INTO, "--retry", "s3.csv"], 2, "does not have the failed rows"),
     ([*RUN, "mixed.csv", *INTO, "--retry", "failed.csv"], 0, "1 rows came through, 0 failed"),
