@@ -17,6 +17,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from file_dataset.adapters.fsspec import FsspecStore
 from file_dataset.adapters.http import HttpStore
+from file_dataset.adapters.layers.cached import Cached, Entries
 from file_dataset.adapters.layers.faulty import Faults, Faulty, ReplyLost
 from file_dataset.adapters.layers.limited import Limited
 from file_dataset.adapters.layers.retrying import Retrying
@@ -165,7 +166,14 @@ STORES: dict[str, Callable[[Any], Place]] = {
     "s3-rclone, boto3": partial(s3_on_rclone, engine="boto3"),
     "s3-rclone over TLS, curl": partial(s3_on_rclone, engine="curl", over="_tls"),
 }
-LAYERS = {
+
+
+def cached(store, directory):
+    # Of the laws' objects of a MiB there is room for some, and of their small ones for many.
+    return Cached(store, Entries(directory, 3 << 20))
+
+
+LAYERS: dict[str, Callable[..., Store]] = {
     "bare": lambda store: store,
     "limited": lambda store: Limited(store, max_concurrent=3),
     "retrying": Retrying,
@@ -173,6 +181,7 @@ LAYERS = {
     "retrying faults": lambda store: Retrying(Faulty(store, some_faults), attempts=30, base=0),
     "routed": routed,
     "verifying": Verifying,
+    "cached": cached,
     "all": lambda store: routed(Retrying(Limited(Faulty(store, Faults()), max_concurrent=8))),
 }
 SLOW = {"az", "direct", "gs", "s3"}
@@ -186,7 +195,7 @@ SOME_LAYERS = {
     "gcs": ("bare",),
     "fsspec, local": ("bare", "all"),
     "s3-moto, curl": ("all",),
-    "s3-moto, boto3": ("bare",),
+    "s3-moto, boto3": ("cached",),
     "s3-rclone, curl": ("bare",),
     "s3-rclone, boto3": ("all",),
     "s3-rclone over TLS, curl": ("bare",),
@@ -199,7 +208,9 @@ def place(request):
     """A store with a layer around it, and where to write there."""
     store, layer = request.param
     found = STORES[store](request)
-    yield found._replace(make=lambda: LAYERS[layer](found.make()))
+    directory = request.getfixturevalue("tmp_path") / "cache"
+    around = partial(cached, directory=directory) if layer == "cached" else LAYERS[layer]
+    yield found._replace(make=lambda: around(found.make()))
     found.check()
 
 

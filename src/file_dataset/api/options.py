@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
-from attrs.validators import deep_mapping, in_
+from attrs.validators import deep_mapping, ge, in_, instance_of
 
 from file_dataset.api import _wiring
 from file_dataset.api._arguments import one_of
@@ -35,6 +36,17 @@ def _known_store(_: object, attribute: attrs.Attribute[object], value: object) -
         raise TypeError(
             f"{attribute.name} maps URL prefixes to a Store or Options, not {type(value).__name__}"
         )
+
+
+def _as_directory(path: str | os.PathLike[str] | None) -> Path | None:
+    if path is None:
+        return None
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        raise TypeError(f"cache is the path of a local directory, not {path!r}")
+    if not text or "://" in text or "\0" in text:
+        raise ValueError(f"cache is the path of a local directory, not {text!r}")
+    return Path(text).absolute()
 
 
 def _copied(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -70,10 +82,15 @@ class Options:
         stores: For a URL prefix such as ``s3://public-bucket/`` or ``memory://``, the Store or the
             Options that serve it; the longest prefix wins.
         read_only: Whether S3 is only read: writes are refused before anything is sent.
+        cache: A local directory that keeps what was read, made if it is not there; what is read
+            again comes from it, if the store says that it is the same still. It is for this user,
+            and for any number of processes.
+        cache_bytes: What it may take; what was used longest ago goes first.
 
     Raises:
         TypeError: For a value of another type.
-        ValueError: For an engine or a way to verify that there is not, and for no requests at all.
+        ValueError: For an engine or a way to verify that there is not, for no requests at all, and
+            for a cache that is no local path or may keep nothing.
         InvalidUrlError: For a prefix in ``stores`` that is no URL.
 
     >>> Options(read_only=True).read_only
@@ -96,6 +113,8 @@ class Options:
     )
     requester_pays: bool = False
     read_only: bool = False
+    cache: Path | None = attrs.field(default=None, converter=_as_directory)
+    cache_bytes: int = attrs.field(default=16 * 2**30, validator=[instance_of(int), ge(1)])
     s3: _wiring.S3Options = attrs.field(init=False, eq=False)
 
     @s3.default
@@ -114,7 +133,13 @@ class Options:
 
     def __reduce__(self) -> tuple[object, ...]:
         # By way of what knows how boto3's values are pickled.
-        return _unpickled, (self.s3, self.stores, self.verify_writes)
+        return _unpickled, (
+            self.s3,
+            self.stores,
+            self.verify_writes,
+            self.cache,
+            self.cache_bytes,
+        )
 
     @property
     def s3_client(self) -> S3Client:
@@ -237,6 +262,8 @@ def _unpickled(
     s3: _wiring.S3Options,
     stores: Mapping[str, Store | Options],
     verify_writes: Literal["size", "checksum"] | None,
+    cache: Path | None,
+    cache_bytes: int,
 ) -> Options:
     return Options(
         s3.session_kwargs,
@@ -249,4 +276,6 @@ def _unpickled(
         verify_writes=verify_writes,
         requester_pays=s3.requester_pays,
         read_only=s3.read_only,
+        cache=cache,
+        cache_bytes=cache_bytes,
     )

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from file_dataset.adapters.fsspec import FsspecStore
+from file_dataset.adapters.layers.cached import Cached, Entries
 from file_dataset.adapters.layers.limited import Limited
 from file_dataset.adapters.layers.read_only import ReadOnly
 from file_dataset.adapters.layers.retrying import Retrying
 from file_dataset.adapters.layers.routed import Routed
 from file_dataset.adapters.layers.verifying import Verifying
+from file_dataset.adapters.local import DirectStore, LocalStore
+from file_dataset.adapters.memory import MemoryStore
 from file_dataset.adapters.registry import Registry
 from file_dataset.adapters.registry import default as registry
 from file_dataset.adapters.s3 import S3Options
@@ -78,18 +81,16 @@ def store_for(options: Options | None, *, width: Width | None = None, trusts: bo
     """
     s3 = _default_s3(_aws_environment()) if options is None else options.s3
     stores = {**_mounted, **({} if options is None else options.stores)}
-    verify = None if options is None else options.verify_writes
-    mounts = {
-        Url.parse(text): _mounted_store(store, width, verify) for text, store in stores.items()
-    }
-    plain = Routed(mounts, _Creating(registry, s3, width, verify, trusts))
-    return Routed(mounts, CreatingBefore(registry, plain))
+    layers = _Layers.of(options, width)
+    mounts = {Url.parse(text): _mounted_store(store, layers) for text, store in stores.items()}
+    plain = Routed(mounts, _Creating(registry, s3, layers, trusts))
+    return Routed(mounts, CreatingBefore(registry, plain, layers.entries))
 
 
-def _mounted_store(store: Store | Options, width: Width | None, verify: str | None) -> Store:
+def _mounted_store(store: Store | Options, layers: _Layers) -> Store:
     if isinstance(store, Store):
-        return _layered(store, width, verify)
-    return _layered(_s3_store(store.s3), width, store.verify_writes)
+        return layers.around(store)
+    return _Layers.of(store, layers.width).around(_s3_store(store.s3))
 
 
 def store_for_tables(options: Options | None, *, width: Width | None = None) -> Store:
@@ -113,20 +114,63 @@ def _s3_store(options: S3Options) -> Store:
 
 
 @attrs.frozen
+class _Layers:
+    """What stands around a store, as the options say."""
+
+    width: Width | None = None
+    verify: str | None = None
+    entries: Entries | None = None
+
+    @classmethod
+    def of(cls, options: Options | None, width: Width | None) -> _Layers:
+        """Raises a StoreError if the options name a cache that cannot be used."""
+        if options is None:
+            return cls(width)
+        return cls(width, options.verify_writes, _entries(options))
+
+    def around(self, store: Store) -> Store:
+        """A store with its retries, and as far as that was asked for, the other layers."""
+        retrying = store if isinstance(store, Retrying) else Retrying(store)
+        inside = retrying.store
+        is_far = not isinstance(inside, _NEAR)
+        if self.width is not None:
+            inside = _narrowed(inside, self.width)
+        if self.verify == "size" or (self.verify == "checksum" and not _looks_itself(inside)):
+            inside = Verifying(inside)
+        around = retrying if inside is retrying.store else attrs.evolve(retrying, store=inside)
+        return Cached(around, self.entries) if self.entries is not None and is_far else around
+
+
+# What these have is here already; and by fsspec there are no etags to tell versions apart.
+_NEAR = (LocalStore, DirectStore, MemoryStore, FsspecStore)
+
+
+def _entries(options: Options) -> Entries | None:
+    if options.cache is None:
+        return None
+    # One bucket's name may be had at several servers.
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_PROFILE")
+    told = options.s3_client_kwargs.get("endpoint_url"), options.session_kwargs.get("profile_name")
+    place = " ".join(str(each) for each in (*told, *map(os.environ.get, names)) if each)
+    entries = Entries(options.cache, options.cache_bytes, place)
+    entries.prepare()
+    return entries
+
+
+@attrs.frozen
 class _Creating:
     """Makes the store of a scheme that is mounted nowhere."""
 
     registry: Registry
     s3: S3Options
-    width: Width | None = None
-    verify: str | None = None
+    layers: _Layers = attrs.field(factory=_Layers)
     trusts: bool = True
 
     def __call__(self, scheme: str) -> Store:
         if not self.trusts and scheme in OPT_IN and self.registry.built_in(scheme) is not None:
             raise InvalidDatasetError(how_to_opt_in(scheme))
         made = self.registry.create(scheme, built_in=makers(self.registry, self.s3, scheme))
-        return _layered(made, self.width, self.verify)
+        return self.layers.around(made)
 
 
 def makers(registry: Registry, s3: S3Options, scheme: str) -> Mapping[str, Callable[[], Store]]:
@@ -145,11 +189,13 @@ class CreatingBefore:
 
     registry: Registry
     plain: Routed
+    entries: Entries | None = None
 
     def __call__(self, scheme: str) -> Store:
         if scheme not in ARCHIVES:
             return self.plain.store_of(scheme)
-        return self.registry.create(scheme, built_in=of_archives(self.plain))
+        made = self.registry.create(scheme, built_in=of_archives(self.plain))
+        return made if self.entries is None else Cached(made, self.entries)
 
 
 def of_archives(store: Store) -> dict[str, Callable[[], Store]]:
@@ -157,17 +203,6 @@ def of_archives(store: Store) -> dict[str, Callable[[], Store]]:
     from file_dataset.adapters.archive import ArchiveStore
 
     return dict.fromkeys(ARCHIVES, functools.partial(ArchiveStore, store))
-
-
-def _layered(store: Store, width: Width | None, verify: str | None) -> Store:
-    """A store with its retries, and as far as that was asked for, limits and a second look."""
-    retrying = store if isinstance(store, Retrying) else Retrying(store)
-    inside = retrying.store
-    if width is not None:
-        inside = _narrowed(inside, width)
-    if verify == "size" or (verify == "checksum" and not _looks_itself(inside)):
-        inside = Verifying(inside)
-    return retrying if inside is retrying.store else attrs.evolve(retrying, store=inside)
 
 
 def _looks_itself(store: Store) -> bool:
