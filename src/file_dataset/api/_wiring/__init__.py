@@ -5,6 +5,7 @@ from file_dataset.adapters.fsspec import FsspecStore
 from file_dataset.adapters.http import HttpStore
 from file_dataset.adapters.local import DirectStore, LocalStore
 from file_dataset.adapters.memory import MemoryStore
+from file_dataset.adapters.per_process import PerProcess as once_in_each_process
 from file_dataset.adapters.registry import register_store
 from file_dataset.adapters.s3 import S3Options
 from file_dataset.api._wiring.running import (
@@ -37,6 +38,7 @@ __all__ = [
     "mount",
     "note",
     "observing",
+    "once_in_each_process",
     "pages",
     "register_store",
     "scheme_check",
