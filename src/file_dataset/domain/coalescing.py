@@ -13,8 +13,11 @@ from file_dataset.domain.url import Url
 GAP: Final = 256 << 10
 """Bytes between two wanted ones that are rather read than asked for around."""
 
-SPAN: Final = 8 << 20
-"""What is read by one request, where a single piece is not larger."""
+SPAN: Final = 1 << 20
+"""What is read by one request, where a single piece is not larger.
+
+Several at a time bring more than a large one, and what has come can be taken apart meanwhile.
+"""
 
 AT_ONCE: Final = 64 << 20
 """What is read by the requests of one batch, which is in memory meanwhile."""

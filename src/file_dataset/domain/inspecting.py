@@ -14,8 +14,9 @@ from file_dataset.domain.store import Store
 _SIZES_AT_ONCE = 4096
 # What comes out of order waits in memory for its turn, which it does not leave for the table twice.
 _CONTENTS_AT_ONCE = 1024
-# Of members, which are small, the more are asked for at once the fewer requests they take.
-_MEMBERS_AT_ONCE = 4096
+# Of members, which are small, the more are asked for at once the fewer requests they take, and the
+# less often an answer is waited for with nothing else to do.
+_MEMBERS_AT_ONCE = 16384
 
 
 def sizes(store: Store, rows: Iterable[Row]) -> Iterator[RowResult[int]]:

@@ -88,13 +88,16 @@ class Url:
             InvalidUrlError: If it is empty, has a NUL, is a URL with a slash missing, or a path of
                 universal_pathlib that says how it is reached.
         """
-        if not isinstance(text, str | os.PathLike) and isinstance(text, RemotePath):
-            return cls.parse(text_of(text))
-        spelled: object = os.fspath(text)
+        # Most are texts, of which there may be millions, and isinstance() is slow about PathLike.
+        if type(text) is not str:
+            if not isinstance(text, str | os.PathLike):
+                if isinstance(text, RemotePath):
+                    return cls.parse(text_of(text))
+            elif isinstance(text, os.PathLike) and isinstance(os.fspath(text), str):
+                return cls.local(text)
+        spelled = os.fspath(text)
         if not isinstance(spelled, str) or not spelled:
             raise InvalidUrlError(f"{spelled!r} is no URL and no path")
-        if isinstance(text, os.PathLike):
-            return cls.local(text)
         scheme, separator, rest = spelled.partition("://")
         if not separator or "/" in scheme:
             if _ONE_SLASH.match(spelled):

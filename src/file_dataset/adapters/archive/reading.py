@@ -13,7 +13,7 @@ import attrs
 from file_dataset.adapters.archive.known import Archive, Opened
 from file_dataset.adapters.archive.opening import Opening
 from file_dataset.domain.archives import Bytes, Member, check_crc, check_head, content_of
-from file_dataset.domain.coalescing import AT_ONCE, SPAN, Piece, Stretch, batches, stretches
+from file_dataset.domain.coalescing import AT_ONCE, Piece, Stretch, batches, stretches
 from file_dataset.domain.errors import (
     FileDatasetError,
     IntegrityError,
@@ -34,6 +34,9 @@ from file_dataset.domain.threads import closing
 from file_dataset.domain.url import Url
 
 T = TypeVar("T")
+
+# A larger member is downloaded in parts of this size.
+_PART = 8 << 20
 
 # A request, the archive of its member, and the member. Plain tuples: there are many.
 _Job: TypeAlias = tuple[Request[object], Opened, Member]
@@ -65,7 +68,9 @@ class Attempt:
             request = requests[number]
             url = request.url
             key = (url.scheme, url.authority)
-            groups.setdefault(key, []).append(number)
+            if (group := groups.get(key)) is None:
+                group = groups[key] = []
+            group.append(number)
             if self.outdated is None or not _shows_itself(request):
                 checked.add(key)
         archives = [Archive(*key) for key in groups]
@@ -106,7 +111,8 @@ class Attempt:
         return None
 
     def _read_all(self, jobs: dict[int, _Job]) -> Iterator[Outcome[object] | None]:
-        pieces: dict[Url, list[Piece]] = {}
+        # By archive; by its identity, since hashing a URL takes longer than all the rest.
+        pieces: dict[int, tuple[Url, list[Piece]]] = {}
         large: list[int] = []
         for number, job in jobs.items():
             request, opened, member = job
@@ -123,11 +129,13 @@ class Attempt:
             if opened.whole is not None:
                 data = opened.whole[piece.start : piece.start + piece.length]
                 yield self._finished(number, job, data)
-            elif type(request) is Download and member.zipped is None and member.length > SPAN:
+            elif type(request) is Download and member.zipped is None and member.length > _PART:
                 large.append(number)
             else:
-                pieces.setdefault(opened.url, []).append(piece)
-        found = (each for url, some in pieces.items() for each in stretches(url, some))
+                if (of_archive := pieces.get(id(opened))) is None:
+                    of_archive = pieces[id(opened)] = (opened.url, [])
+                of_archive[1].append(piece)
+        found = (each for url, some in pieces.values() for each in stretches(url, some))
         for batch in batches(found):
             yield from self._read(batch, jobs)
         for number in large:
@@ -157,13 +165,13 @@ class Attempt:
         request, opened, member = job
         url = request.url
         try:
-            if isinstance(request, Download):
-                _write(request.path, content_of(url.key, member, data))
-                return Done(number, info_of(url, opened, member))
-            span = request.span if isinstance(request, Read) else None
-            if span is None:
-                return Done(number, content_of(url.key, member, data))
-            return Done(number, _part(url.key, span, member, data))
+            if type(request) is Read:
+                if request.span is None:
+                    return Done(number, content_of(url.key, member, data))
+                return Done(number, _part(url.key, request.span, member, data))
+            assert isinstance(request, Download)
+            _write(request.path, content_of(url.key, member, data))
+            return Done(number, info_of(url, opened, member))
         except (StoreError, InvalidUrlError) as error:
             return self._failed(number, request, told(error, url), opened)
 
@@ -192,8 +200,8 @@ class Attempt:
 
     def _parts(self, url: Url, member: Member) -> Iterator[bytes]:
         start, stop = member.start + member.skip, member.start + member.length
-        spans = [Span(at, min(SPAN, stop - at)) for at in range(start, stop, SPAN)]
-        for some in windows(spans, AT_ONCE // SPAN):
+        spans = [Span(at, min(_PART, stop - at)) for at in range(start, stop, _PART)]
+        for some in windows(spans, AT_ONCE // _PART):
             parts: dict[int, bytes] = {}
             with closing(self.store.run([Read(url, span) for span in some])) as outcomes:
                 for outcome in outcomes:

@@ -61,18 +61,16 @@ class ArchiveStore(Store):
         """Carry out a batch, by few requests for its archives."""
         numbers: list[int] = []
         for number, request in enumerate(requests):
-            if (refusal := self._refusal(request)) is not None:
-                yield failed(number, request, refusal)
-            else:
+            if type(request) in _VERBS and request.url.is_member:
                 numbers.append(number)
+            else:
+                yield failed(number, request, self._refusal(request))
         outdated: list[int] = []
         with closing(self._attempt(outdated).outcomes(requests, numbers)) as outcomes:
-            for outcome in outcomes:
-                yield cast(Outcome[T], outcome)
+            yield from cast(Iterator[Outcome[T]], outcomes)
         if outdated:
             with closing(self._attempt().outcomes(requests, outdated)) as outcomes:
-                for outcome in outcomes:
-                    yield cast(Outcome[T], outcome)
+                yield from cast(Iterator[Outcome[T]], outcomes)
 
     def cost(self, requests: Sequence[Request[Any]], sizes: Sequence[int], /) -> int:  # noqa: ARG002 - members are small
         """A read of its archive for each member, at most: what lies together is read together."""
@@ -121,10 +119,10 @@ class ArchiveStore(Store):
         self.store.close()
 
     @staticmethod
-    def _refusal(request: Request[object]) -> FileDatasetError | None:
+    def _refusal(request: Request[object]) -> FileDatasetError:
         url = request.url
-        if type(request) not in _VERBS:
-            return UnsupportedError(
-                f"{url.redacted}: members of archives can only be read; pack() makes new archives"
-            )
-        return None if url.is_member else InvalidUrlError(f"{url.redacted} is in no archive")
+        if type(request) in _VERBS:
+            return InvalidUrlError(f"{url.redacted} is in no archive")
+        return UnsupportedError(
+            f"{url.redacted}: members of archives can only be read; pack() makes new archives"
+        )

@@ -105,11 +105,11 @@ def test_ten_thousand_members_take_at_most_one_request_for_fifty(inner, store, h
     assert values(store, [Read(member(name)) for name in names]) == [FILES[n] for n in names]
     first = inner.taken()
     assert len(first) <= 10_000 / 50
-    assert len(first) <= 3 + len(raw) / (8 << 20) + (0 if has_index else 20)
+    assert len(first) <= 3 + len(raw) / 1_000_000 + (0 if has_index else 20)
     # Once it is open, nothing but bytes is read.
     values(store, [Read(member(name)) for name in names])
     again = inner.taken()
-    assert len(again) <= 1 + len(raw) / (8 << 20)
+    assert len(again) <= 1 + len(raw) / 1_000_000
     assert {request.url for request in again} == {SHARD}
 
 
