@@ -159,6 +159,8 @@ class AsyncLoader(Generic[T_co]):
                 for each in found if size is None else windows(found, size):
                     yield each
         finally:
+            # Now, and not when a thread is free to do it: until then more would be begun.
+            ahead.give_up()
             await in_thread(ahead.close, must_run=True)
 
 

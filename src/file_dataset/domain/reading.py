@@ -165,10 +165,15 @@ class ReadAhead(Generic[T]):
     def _read(self, indexes: Sequence[int]) -> Window[T]:
         return self._reading.some(indexes, wanted=lambda: not self._stopped.is_set())
 
+    def give_up(self) -> None:
+        """Begin nothing more. What is at an object goes on to its end, and is not waited for."""
+        self._stopped.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
     def close(self) -> None:
         """Give up what is under way, and wait until that is done."""
-        self._stopped.set()
-        self._pool.shutdown(cancel_futures=True)
+        self.give_up()
+        self._pool.shutdown()
 
     def __enter__(self) -> Self:
         return self

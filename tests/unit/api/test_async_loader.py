@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -129,8 +130,25 @@ def gate():
 URLS = ["memory://in/first", "memory://in/last", "memory://in/never"]
 
 
+@pytest.fixture
 def reading_threads():
-    return [each for each in threading.enumerate() if each.name.startswith("file_dataset")]
+    """The threads that read now, without those that others may have left."""
+    before = set(threading.enumerate())
+
+    def reading_threads():
+        now = set(threading.enumerate()) - before
+        return [each for each in now if each.name.startswith("file_dataset")]
+
+    return reading_threads
+
+
+@contextlib.contextmanager
+def no_other_thread_before(reading):
+    """The loop has no thread left for anything until this one has ended."""
+    with ThreadPoolExecutor(1) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        threads.submit(reading.join, 5)
+        yield
 
 
 def test_the_loop_goes_on_while_it_reads(gate):
@@ -144,20 +162,22 @@ def test_the_loop_goes_on_while_it_reads(gate):
     assert asyncio.run(asyncio.wait_for(main(), 20)) == [b"first", b"last", b"never"]
 
 
-def test_who_is_cancelled_leaves_nothing_running(gate):
+def test_who_is_cancelled_leaves_nothing_running(gate, reading_threads):
     async def main():
         loader = create_async_loader(URLS, storage=Options(stores={"memory://": gate}))
         waiting = asyncio.create_task(all_of(loader))
         await asyncio.to_thread(gate.reached.wait, 20)
-        waiting.cancel()
-        for _ in range(10):
-            await asyncio.sleep(0)
-        # What is at an object is not torn away from it.
-        assert not waiting.done()
-        assert reading_threads()
-        gate.open.set()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
+        (reading,) = reading_threads()
+        with no_other_thread_before(reading):
+            waiting.cancel()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            # What is at an object is not torn away from it.
+            assert not waiting.done()
+            assert reading.is_alive()
+            gate.open.set()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
         assert not reading_threads()
 
     asyncio.run(asyncio.wait_for(main(), 20))
@@ -181,7 +201,7 @@ def test_who_is_cancelled_does_not_wait_for_a_whole_listing(gate):
     assert gate.reads == ["first"]
 
 
-def test_who_leaves_the_loop_leaves_nothing_running():
+def test_who_leaves_the_loop_leaves_nothing_running(reading_threads):
     urls, options = storage(50)
 
     async def main():
