@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.commands import COMMAND, run_command
 
 from file_dataset.cli.tables import read_table
 
-COMMAND = str(Path(sys.executable).with_name("file-dataset"))
 FUNCTIONS = """
 import time
 from pathlib import Path
@@ -61,14 +61,18 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def environment(place: Path, **variables: str) -> dict[str, str]:
+    return {**os.environ, "TMPDIR": str(place / "tmp"), "PYTHONFAULTHANDLER": "1", **variables}
+
+
 def started(
     place: Path, *arguments: str, cwd: str = ".", **variables: str
 ) -> subprocess.Popen[str]:
-    environment = {**os.environ, "TMPDIR": str(place / "tmp"), "PYTHONFAULTHANDLER": "1"}
+    """The command as it is installed, started."""
     return subprocess.Popen(
         [COMMAND, *arguments],
         cwd=place / cwd,
-        env={**environment, **variables},
+        env=environment(place, **variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -87,11 +91,13 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def ran(place: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
-    return ended(started(place, *arguments, **variables))
+    """How the command ended, which was not loaded first."""
+    return run_command(arguments, cwd=place, env=environment(place, **variables))
 
 
 def test_a_run_publishes_every_row_and_exits_with_0(place: Path) -> None:
-    code, out, err = ran(place, "run", "functions:double", "good.csv", "--into", "out")
+    told = ["run", "functions:double", "good.csv", "--into", "out"]
+    code, out, err = ended(started(place, *told))
 
     assert code == 0, err
     # Ids of a CSV are text: 007 stays what it is.
@@ -116,7 +122,8 @@ def test_the_function_runs_in_processes_of_its_own_where_that_is_asked_for(
     place: Path, function: str
 ) -> None:
     options = ["--isolation", "process", "--workers", "2", "--timeout", "60"]
-    code, out, err = ran(place, "run", function, "mixed.csv", "--into", "out", *options)
+    told = ["run", function, "mixed.csv", "--into", "out", *options]
+    code, out, err = ended(started(place, *told))
 
     assert code == 1, err
     assert "1 rows came through, 2 failed" in out
@@ -324,11 +331,11 @@ def test_wrong_usage_exits_with_2_says_why_and_does_nothing(place: Path) -> None
         assert said in err
         assert "Traceback" not in err
     assert sorted(path for path in place.rglob("*") if "__pycache__" not in path.parts) == before
-    assert ran(place, "nonsense")[0] == 2
+    assert ended(started(place, "nonsense"))[0] == 2
 
 
 def test_verbose_shows_the_traceback(place: Path) -> None:
-    _, _, err = ran(place, "-v", "get", "foo://bucket/key")
+    _, _, err = ended(started(place, "-v", "get", "foo://bucket/key"))
 
     assert "Traceback" in err
 
@@ -488,7 +495,7 @@ def test_a_signal_ends_the_run_and_leaves_nothing(
 
 
 def test_the_demo_runs_with_one_row_made_to_fail(place: Path) -> None:
-    code, out, _ = ran(place, "demo", "--into", "out")
+    code, out, _ = ended(started(place, "demo", "--into", "out"))
 
     assert code == 0
     assert "3 rows came through, 1 failed" in out

@@ -6,20 +6,18 @@ import contextlib
 import hashlib
 import json
 import subprocess
-import sys
 import threading
 from collections import Counter
-from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from boto3.s3.transfer import TransferConfig
+from tests.commands import COMMAND
 from tests.integration.fault_server import Asked, Said, fault_server, object_of, said
 from tests.unit.api.support import Noted
 
 from file_dataset import FileDatasetError, Options, ingest
 
-COMMAND = str(Path(sys.executable).with_name("file-dataset"))
 MIB = 2**20
 TIME = "2024-07-01T12:00:00.000Z"
 

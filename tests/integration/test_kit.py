@@ -14,6 +14,7 @@ import attrs
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
+from tests import soak
 
 from file_dataset.adapters.fsspec import FsspecStore
 from file_dataset.adapters.http import HttpStore
@@ -184,7 +185,7 @@ LAYERS: dict[str, Callable[..., Store]] = {
     "cached": cached,
     "all": lambda store: routed(Retrying(Limited(Faulty(store, Faults()), max_concurrent=8))),
 }
-SLOW = {"az", "direct", "gs", "s3"}
+QUICK = {"memory", "local", "fsspec, memory", "fsspec, local"}
 # Servers take their time, so there each engine is tried bare on the one or as it is used; what
 # layers do has been seen by then.
 SOME_LAYERS = {
@@ -219,6 +220,7 @@ WRITABLE = [case for case in CASES if "TLS" not in case[0] and case[0] != "http"
 each_case_to_write_to = pytest.mark.parametrize("place", WRITABLE, indirect=True, ids=", ".join)
 
 
+PROFILE = settings.get_profile(os.environ.get("FILE_DATASET_HYPOTHESIS_PROFILE", "default"))
 DOCUMENTED = (Path(__file__).parents[2] / "docs/reference/stores.md").read_text()
 
 
@@ -241,12 +243,18 @@ def test_the_laws_are_kept(request, place, record_property):
 @each_case_to_write_to
 @pytest.mark.timeout(1200)
 def test_it_does_as_a_dictionary_does(request, place):
-    profile = settings.get_profile(os.environ.get("FILE_DATASET_HYPOTHESIS_PROFILE", "default"))
-    thorough = profile.max_examples >= 200
-    # Emulators take their time, and have nothing to find that the thorough ones do not.
-    slow = SLOW if not thorough else SLOW - {"s3"}
-    examples = profile.max_examples // (6 if place.root.scheme in slow else 1)
+    store, layer = request.node.callspec.params["place"]
     run_state_machine_as_test(
         store_state_machine(place.make, place.root),
-        settings=settings(profile, max_examples=examples),
+        settings=settings(PROFILE, max_examples=examples(store, layer)),
     )
+
+
+def examples(store: str, layer: str) -> int:
+    """How many examples: all on what is quick and has no layers, and with those a share."""
+    all_of_them = PROFILE.max_examples
+    if store not in QUICK:
+        usual = all_of_them // 16
+    else:
+        usual = all_of_them if layer == "bare" else all_of_them // 8
+    return soak.times(max(4, usual), most=max(200, all_of_them))

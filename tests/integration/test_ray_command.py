@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from tests.commands import run_command
 
 pytestmark = pytest.mark.timeout(300)  # starting workers takes long where others work
 
-COMMAND = str(Path(sys.executable).with_name("file-dataset"))
 FUNCTIONS = """
 import os
 
@@ -34,15 +31,9 @@ def command(tmp_path, ray_cluster):
     lines = [f"{name},{name}.txt" for name in ("one", "two", "bad", "missing")]
     (tmp_path / "table.csv").write_text("\n".join(["id,a.txt", *lines]))
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [COMMAND, *arguments],
-            cwd=tmp_path,
-            env={**os.environ, **ray_cluster.settings},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def run(*arguments: str) -> tuple[int, str, str]:
+        environment = {**os.environ, **ray_cluster.settings}
+        return run_command(arguments, cwd=tmp_path, env=environment)
 
     return run
 
@@ -51,9 +42,9 @@ def test_rows_are_run_by_the_workers_of_the_cluster(command, tmp_path, ray_clust
     on_ray = ["--engine", "ray", "--address", ray_cluster.address]
     failed = ["--failures", "failed.parquet"]
     run = ["run", "functions.py:double", "table.csv", "--into", "out", "--json"]
-    done = command(*run, *on_ray, *failed)
-    assert done.returncode == 1, done.stderr
-    said = json.loads(done.stdout)
+    code, out, err = command(*run, *on_ray, *failed)
+    assert code == 1, err
+    said = json.loads(out)
     assert [row["id"] for row in said["rows"]] == ["one", "two"]
     assert [(row["id"], row["error"]) for row in said["failures"]] == [
         ("bad", "RuntimeError"),
@@ -62,14 +53,15 @@ def test_rows_are_run_by_the_workers_of_the_cluster(command, tmp_path, ray_clust
     # Only workers have it.
     assert (tmp_path / "out/two/b.txt").read_text() == f"twotwo {ray_cluster.workers_temp}"
     (tmp_path / "missing.txt").write_text("found")
-    again = command("retry", "failed.parquet", "--json")
-    assert again.returncode == 1, again.stderr
-    assert [row["id"] for row in json.loads(again.stdout)["rows"]] == ["missing"]
+    code, out, err = command("retry", "failed.parquet", "--json")
+    assert code == 1, err
+    assert [row["id"] for row in json.loads(out)["rows"]] == ["missing"]
     text = (tmp_path / "out/missing/b.txt").read_text()
     assert text == f"foundfound {ray_cluster.workers_temp}"
 
 
 def test_an_address_is_for_ray_only(command):
-    done = command("run", "functions.py:double", "table.csv", "--into", "out", "--address", "x:1")
-    assert done.returncode == 2
-    assert "it needs --engine ray" in done.stderr
+    told = ["functions.py:double", "table.csv", "--into", "out", "--address", "x:1"]
+    code, _, err = command("run", *told)
+    assert code == 2
+    assert "it needs --engine ray" in err

@@ -59,7 +59,8 @@ def fork(name, store):
         ended = 2
         try:
             ended = min(1, wrong(store, name))
-            # As any program ends: everything that it has is let go of.
+            # As any program ends: everything that it has is let go of, but for what other tests
+            # have left. To let go of a cluster of Ray's is to wait for threads of the parent's.
             gc.collect()
         finally:
             os._exit(ended)
@@ -81,6 +82,16 @@ def read_in_child(store, name, answers):
     answers.put(wrong(store, name))
 
 
+@pytest.fixture
+def left_alone():
+    """What there is already is not looked at when children let go of what is no longer used."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("left_alone")
 class TestProcesses:
     @forks
     @pytest.mark.parametrize("is_used", [False, True], ids=["not used", "used"])

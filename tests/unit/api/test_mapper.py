@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.commands import COMMAND
 
 from file_dataset import Url, run_mapper
 from file_dataset.api.mapper import Lines, map_lines
@@ -226,7 +227,6 @@ def started(tmp_path):
         process.communicate()
 
 
-COMMAND = str(Path(sys.executable).with_name("file-dataset"))
 WAYS = {
     "command": (COMMAND, "map", "functions:noisy"),
     "function": (sys.executable, "-c", "import functions; functions.main()"),
