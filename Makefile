@@ -13,6 +13,8 @@ DOCS := .venv-docs
 RELEASE := .venv-release
 BIN := $(DEV)/bin
 PYTEST_ARGS ?=
+# Tests that are marked as a group share what is slow to start, in one process of the two.
+BOTH := -n 2 --dist loadgroup
 ARGS ?=
 
 # A pip older than the pins would advertise the newer one; --user is refused in environments.
@@ -38,14 +40,14 @@ demo: $(DEMO)/.installed ## a small dataset from end to end, no cloud needed
 
 .PHONY: test
 test: lint types docs $(DEV)/.azurite ## everything CI runs: linters, types, docs, all tests
-	@$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
+	@$(BIN)/pytest -q $(BOTH) $(PYTEST_ARGS)
 
 # The tests that try many of something, and with this far more of it.
 SOAK := $(shell grep -rlE 'tests(\.| import )soak' tests)
 
 .PHONY: soak
 soak: $(DEV)/.installed ## hours of kills, schedules and damaged data, which the tests only sample
-	@FILE_DATASET_SOAK=1 $(BIN)/pytest -q -n 2 --timeout=0 $(PYTEST_ARGS) $(SOAK)
+	@FILE_DATASET_SOAK=1 $(BIN)/pytest -q $(BOTH) --timeout=0 $(PYTEST_ARGS) $(SOAK)
 
 .PHONY: unit
 unit: $(DEV)/.installed ## the quick tests only; PYTEST_ARGS="-k url -x" narrows them

@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
 import pytest
 
+from file_dataset.adapters import memory
 from file_dataset.adapters.registry import default
 from file_dataset.api._wiring import stores
 
 # What builds the site needs what is in an environment of its own.
 collect_ignore = ["docs/conf.py"]
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
+
 
 @pytest.fixture(autouse=True)
-def _registrations_end_with_their_test(monkeypatch):
-    """Stores that a test registers or mounts are gone after it, also from what it pickles."""
+def _nothing_is_left_to_the_next():
+    """A test fails that leaves another environment, directory or the like to who comes next."""
+    before = _of_the_process()
+    yield
+    assert _of_the_process() == before
+
+
+@pytest.fixture(autouse=True)
+def _what_is_known_of_stores_ends_with_its_test(_nothing_is_left_to_the_next, monkeypatch):
+    """Registrations, mounts and ``memory://``, in this process and in what it pickles."""
     monkeypatch.setattr(default, "_registered", dict(default._registered))
-    monkeypatch.setattr(stores, "_mounted", dict(stores._mounted))
+    monkeypatch.setattr(stores, "_mounted", {})
+    monkeypatch.setattr(memory, "_SHARED", {})
+
+
+def _of_the_process() -> dict[str, object]:
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return {
+        "environment": {
+            name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"
+        },
+        "working directory": Path.cwd(),
+        "umask": umask,
+        "signals": [signal.getsignal(each) for each in _SIGNALS],
+        "path": list(sys.path),
+        "logging": [(log.level, log.disabled) for log in _loggers()],
+    }
+
+
+def _loggers() -> list[logging.Logger]:
+    return [logging.getLogger(), logging.getLogger("file_dataset")]

@@ -215,16 +215,23 @@ def place(request):
     found.check()
 
 
-each_case = pytest.mark.parametrize("place", CASES, indirect=True, ids=", ".join)
 WRITABLE = [case for case in CASES if "TLS" not in case[0] and case[0] != "http"]
-each_case_to_write_to = pytest.mark.parametrize("place", WRITABLE, indirect=True, ids=", ".join)
+
+
+def each_of(cases):
+    """The cases as parameters; those of an emulator that is slow to start stay together."""
+    clouds = {name: [pytest.mark.xdist_group(name)] for name in ("azure", "gcs")}
+    marked = [
+        pytest.param(case, marks=clouds.get(case[0], ()), id=", ".join(case)) for case in cases
+    ]
+    return pytest.mark.parametrize("place", marked, indirect=True)
 
 
 PROFILE = settings.get_profile(os.environ.get("FILE_DATASET_HYPOTHESIS_PROFILE", "default"))
 DOCUMENTED = (Path(__file__).parents[2] / "docs/reference/stores.md").read_text()
 
 
-@each_case
+@each_of(CASES)
 def test_the_laws_are_kept(request, place, record_property):
     checked = [number for number in LAWS if number not in place.unchecked]
     report = check_store(place.make, place.root, contents=place.contents, laws=checked)
@@ -240,7 +247,7 @@ def test_the_laws_are_kept(request, place, record_property):
         assert row in DOCUMENTED, f"docs/reference/stores.md should have the line:\n{row}"
 
 
-@each_case_to_write_to
+@each_of(WRITABLE)
 @pytest.mark.timeout(1200)
 def test_it_does_as_a_dictionary_does(request, place):
     store, layer = request.node.callspec.params["place"]

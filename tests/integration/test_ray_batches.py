@@ -19,6 +19,7 @@ from file_dataset.ray import PipelineActor
 pytestmark = [
     pytest.mark.timeout(300),  # starting workers takes long where others work
     pytest.mark.usefixtures("ray_cluster"),
+    pytest.mark.xdist_group("ray"),
     # Ray would like these tests' tables to be larger, and pandas Ray's own calls to be newer.
     pytest.mark.filterwarnings("ignore:The (maximum|minimum) number of concurrent:UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),

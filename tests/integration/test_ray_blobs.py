@@ -22,6 +22,7 @@ MIB = 2**20
 pytestmark = [
     pytest.mark.timeout(300),  # starting workers takes long where others work
     pytest.mark.usefixtures("ray_cluster"),
+    pytest.mark.xdist_group("ray"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
 ]
 

@@ -8,7 +8,10 @@ import os
 import pytest
 from tests.commands import run_command
 
-pytestmark = pytest.mark.timeout(300)  # starting workers takes long where others work
+pytestmark = [
+    pytest.mark.timeout(300),  # starting workers takes long where others work
+    pytest.mark.xdist_group("ray"),
+]
 
 FUNCTIONS = """
 import os

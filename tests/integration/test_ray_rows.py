@@ -18,6 +18,7 @@ from file_dataset.ray import read_rows
 pytestmark = [
     pytest.mark.timeout(300),  # starting workers takes long where others work
     pytest.mark.usefixtures("ray_cluster"),
+    pytest.mark.xdist_group("ray"),
     pytest.mark.filterwarnings("ignore:The (maximum|minimum) number of concurrent:UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
 ]

@@ -21,6 +21,7 @@ from file_dataset import FileDatasetError, Options, Pipeline, Progress
 pytestmark = [
     pytest.mark.timeout(300),  # starting workers takes long where others work
     pytest.mark.usefixtures("ray_cluster"),
+    pytest.mark.xdist_group("ray"),
     pytest.mark.filterwarnings("ignore:The maximum number of concurrent:UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
 ]

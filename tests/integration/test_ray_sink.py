@@ -17,6 +17,7 @@ from file_dataset.ray import RowSink, blob_reader
 pytestmark = [
     pytest.mark.timeout(300),  # starting workers takes long where others work
     pytest.mark.usefixtures("ray_cluster"),
+    pytest.mark.xdist_group("ray"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +32,7 @@ from file_dataset.testing._processes import Peer
 from file_dataset.testing._words import shown
 
 
+@functools.lru_cache(maxsize=64)
 def body(seed: int, size: int = 100) -> bytes:
     """Bytes that are like no others."""
     return random.Random(seed).randbytes(size)

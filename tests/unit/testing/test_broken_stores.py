@@ -19,7 +19,8 @@ def place(kind, tmp_path):
 @pytest.mark.parametrize(
     ("law", "kind"), [(law, kind) for law, kinds in BROKEN.items() for kind in kinds]
 )
-def test_finds_the_broken_law(law, kind, tmp_path):
+def test_finds_the_broken_law(law, kind, tmp_path, sample_laws):
+    sample_laws(but=law)
     make_store, root = place(kind, tmp_path)
     # Who waits for what hangs waits in vain, so not for long, and not where starting takes time.
     hangs = kind is HangsAfterAFork

@@ -58,6 +58,7 @@ def test_a_good_store_keeps_all_laws(tmp_path):
         assert str(report).count("kept") == 15
 
 
+@pytest.mark.usefixtures("laws_are_sampled")
 def test_the_place_is_empty_afterwards(tmp_path):
     store = MemoryStore()
     check_store(lambda: store, ROOT)
@@ -66,6 +67,7 @@ def test_the_place_is_empty_afterwards(tmp_path):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.usefixtures("laws_are_sampled")
 @pytest.mark.parametrize(
     "verbs",
     [
@@ -84,6 +86,7 @@ def test_a_store_that_can_do_less_keeps_the_laws_of_what_it_can(verbs):
     assert (found[9] is Finding.REFUSED) == (Read not in verbs)
 
 
+@pytest.mark.usefixtures("laws_are_sampled")
 @pytest.mark.parametrize("verbs", [{Read, Stat, Download}, {Read}, {Download}], ids=names_of)
 def test_a_store_that_only_reads_is_checked_by_what_it_has(verbs, tmp_path):
     names = ["a.txt", "deep/er/b c.txt", "empty", "deep/x%20y#z"]
@@ -110,6 +113,7 @@ def _refuse(self):
     raise TypeError("this store stays where it is")
 
 
+@pytest.mark.usefixtures("laws_are_sampled")
 def test_a_store_that_lists_nothing_may_say_so():
     def cannot(self, prefix, /, *, recursive=True):
         raise UnsupportedError("no listing")
@@ -142,7 +146,8 @@ def test_a_store_that_lists_now_and_then_is_found_out():
         (PicklesEmpty, 14),
     ],
 )
-def test_a_declared_deviation_is_looked_at_and_reported(kind, law):
+def test_a_declared_deviation_is_looked_at_and_reported(kind, law, sample_laws):
+    sample_laws(but=law)
     words = {law: "does something else"}
     declared = type(kind.__name__, (kind,), {"deviations": words})
     report = check(declared, laws=[number for number in LAWS if law != 1 or number == 1])
@@ -152,7 +157,9 @@ def test_a_declared_deviation_is_looked_at_and_reported(kind, law):
 
 
 @pytest.mark.parametrize("law", LAWS)
-def test_a_deviation_that_is_none_is_a_broken_promise(law, tmp_path):
+def test_a_deviation_that_is_none_is_a_broken_promise(law, tmp_path, sample_laws):
+    sample_laws(but=law)
+
     def declared():
         store = LocalStore()
         store.deviations = {law: "so they say"}
@@ -163,6 +170,7 @@ def test_a_deviation_that_is_none_is_a_broken_promise(law, tmp_path):
     assert caught.value.law == law
 
 
+@pytest.mark.usefixtures("laws_are_sampled")
 def test_a_store_without_etags_refuses_every_one():
     class Untagged(MemoryStore):
         def _write(self, url, data, mode):
@@ -188,6 +196,7 @@ def test_who_hangs_in_a_race_is_not_waited_for():
     assert caught.value.law == 7
 
 
+@pytest.mark.usefixtures("laws_are_sampled")
 def test_a_deviation_excuses_no_other():
     both = type("Both", (CreatesOverWhatIsThere, IgnoresEtags), {"deviations": {7: "creates over"}})
     with pytest.raises(LawBroken) as caught:

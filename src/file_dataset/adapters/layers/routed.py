@@ -169,7 +169,7 @@ class Routed(Store):
         target = self._serving(request.url)
         if not isinstance(request, Copy | Prepare) or self._serving(request.source) is target:
             return [(target, request)]
-        path = Path("relayed")
+        path = "relayed"
         fetching = (self._serving(request.source), Download(request.source, path))
         if isinstance(request, Copy):
             return [fetching, (target, Upload(path, request.url, request.mode))]
