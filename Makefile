@@ -43,7 +43,7 @@ test: lint types docs $(DEV)/.azurite ## everything CI runs: linters, types, doc
 	@$(BIN)/pytest -q $(BOTH) $(PYTEST_ARGS)
 
 # The tests that try many of something, and with this far more of it.
-SOAK := $(shell grep -rlE 'tests(\.| import )soak' tests)
+SOAK := $(shell grep -rlE --include='test_*.py' 'tests(\.| import )soak' tests)
 
 .PHONY: soak
 soak: $(DEV)/.installed ## hours of kills, schedules and damaged data, which the tests only sample

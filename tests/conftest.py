@@ -7,14 +7,19 @@ import os
 import signal
 import socket
 import sys
+import tempfile
+from pathlib import Path
 
 import botocore.session
 import pytest
 from hypothesis import settings
+from tests import soak
 
 # Where there is none of the builds in requirements/torch.txt. CI has one.
 if importlib.util.find_spec("torch") is None and "CI" not in os.environ:
     collect_ignore = ["unit/torch", "integration/test_torch.py", "integration/test_examples.py"]
+
+_MEMORY = Path("/dev/shm")
 
 settings.register_profile(
     "default", max_examples=30, stateful_step_count=20, deadline=None, print_blob=True
@@ -37,13 +42,20 @@ settings.load_profile("default")
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print which store keeps which law, as far as the tests of it ran and passed."""
-    told = [
-        value
+    """Print which store keeps which law, and of a soak how many of each kind was tried.
+
+    As far as the tests of it ran and passed.
+    """
+    properties = [
+        each
         for report in terminalreporter.stats.get("passed", [])
-        for name, value in report.user_properties
-        if name == "laws"
+        for each in report.user_properties
     ]
+    if soak.IS_ON:
+        terminalreporter.section("tried")
+        for line in soak.totals(properties):
+            terminalreporter.write_line(line)
+    told = [value for name, value in properties if name == "laws"]
     if told:
         terminalreporter.section("laws and stores")
         for line in [*told[0][0], *sorted(row for _, row in told)]:
@@ -128,6 +140,19 @@ def signals_are_given_back():
     yield
     for each, handler in before.items():
         signal.signal(each, handler)
+
+
+@pytest.fixture
+def memory_path(tmp_path):
+    """As tmp_path, in memory where there is a place for that: for a few small files, many times.
+
+    What a kill leaves behind is the same there, and a disk takes three times as long.
+    """
+    if not os.access(_MEMORY, os.W_OK | os.X_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=_MEMORY, prefix="file_dataset-test-") as directory:
+        yield Path(directory)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,31 @@ from tests import soak
 from tests.killing import calls, killed_at, result_of, was_killed
 
 from file_dataset import Options, Pipeline, recover, verify
+from file_dataset.adapters.scratch import sweep
 
-ROWS = soak.times(3, most=9)
-EVERY = {str(number) for number in range(ROWS)}
+ROWS = soak.times(3, most=10)
+ROWS_S3 = soak.times(3, most=6)
 NAMES = ("b.txt", "c.txt")
 
 
-@pytest.fixture
-def rows(tmp_path) -> list[dict[str, Any]]:
-    (tmp_path / "in").mkdir()
-    for number in range(ROWS):
-        (tmp_path / "in" / str(number)).write_text(f"row {number}")
-    return [{"id": number, "a.txt": tmp_path / "in" / str(number)} for number in range(ROWS)]
+@pytest.fixture(autouse=True)
+def temporary(memory_path, monkeypatch) -> Path:
+    """Where the dead leave what is temporary: elsewhere the next would have it all to look at."""
+    directory: Path = memory_path / "temporary"
+    directory.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))
+    return directory
+
+
+def rows_in(directory: Path, count: int) -> list[dict[str, Any]]:
+    directory.mkdir()
+    for number in range(count):
+        (directory / str(number)).write_text(f"row {number}")
+    return [{"id": number, "a.txt": directory / str(number)} for number in range(count)]
+
+
+def ids(rows: list[dict[str, Any]]) -> set[str]:
+    return {str(row["id"]) for row in rows}
 
 
 class Attempt:
@@ -81,41 +95,49 @@ def points(number: int, *, share: int) -> list[int]:
 
 @pytest.mark.parametrize("before", ["nothing", "another run", "half a run"])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_run_to_a_local_disk_killed_at_any_call(before, workers, rows, tmp_path):
-    log, out = tmp_path / "calls", tmp_path / "out"
+def test_a_run_to_a_local_disk_killed_at_any_call(
+    before, workers, memory_path, temporary, record_property
+):
+    rows = rows_in(memory_path / "in", ROWS)
+    log, out = memory_path / "calls", memory_path / "out"
     out.mkdir()
     if before != "nothing":
         run(rows[: ROWS if before == "another run" else 1], out, "old", log)
-    shutil.copytree(out, tmp_path / "saved")
+    shutil.copytree(out, memory_path / "saved")
     how = {"if_exists": "replace" if before == "another run" else "skip", "workers": workers}
 
     def work() -> object:
         return run(rows, out, "new", log, **how)
 
-    number = len(calls(work))
-    for point in points(number, share=12):
+    kills = 0
+    for point in points(len(calls(work)), share=12):
         shutil.rmtree(out)
-        shutil.copytree(tmp_path / "saved", out)
+        shutil.copytree(memory_path / "saved", out)
         if not killed_at(point, work):
             continue  # with two workers not every run makes as many calls
+        kills += 1
         records = {path.stem for path in (out / ".file_dataset/rows").glob("*.json")}
         seen = check_seen(seen_in(out), records)
         if before == "another run":
-            assert seen == EVERY
+            assert seen == ids(rows)
         log.write_text("")
         result = run(rows, out, "again", log, if_exists="skip")
         assert result.stats.failed == 0
         # Committed rows are not run again; those of which that could not be told are no such.
         called = {line.split()[1] for line in log.read_text().splitlines()}
-        assert called == EVERY - {str(line["id"]) for line in result.skipped}
+        assert called == ids(rows) - ids(result.skipped)
         assert called.isdisjoint(records)
-        assert check_seen(seen_in(out), None) == EVERY
+        assert check_seen(seen_in(out), None) == ids(rows)
         recovered = recover(out)
         assert not recovered.errors
         assert list((out / ".file_dataset").glob("stage/*")) == []
         assert verify(out).problems.empty
         left = [path for path in out.rglob("*") if path.name.endswith(".tmp")]
         assert left == []
+        assert len(list(temporary.iterdir())) <= 1
+        sweep(temporary, age=0)
+        assert list(temporary.iterdir()) == []
+    record_property(*soak.tried("SIGKILLs at a local disk", kills))
 
 
 # S3.
@@ -138,9 +160,12 @@ class Wire:
 
 
 @pytest.mark.parametrize("before", ["nothing", "another run"])
-def test_a_run_to_s3_killed_before_and_after_any_request(before, rows, moto_s3, tmp_path):
+def test_a_run_to_s3_killed_before_and_after_any_request(
+    before, moto_s3, memory_path, record_property
+):
+    rows = rows_in(memory_path / "in", ROWS_S3)
     given = moto_s3.options()
-    log = tmp_path / "calls"
+    log = memory_path / "calls"
 
     def options() -> Options:
         return Options(given.session_kwargs, given.client_kwargs, engine="boto3")
@@ -163,16 +188,15 @@ def test_a_run_to_s3_killed_before_and_after_any_request(before, rows, moto_s3, 
 
         return work
 
-    number = int(result_of(in_child(begun()[1], None)))
-    for point in points(number, share=6):
+    kills = points(int(result_of(in_child(begun()[1], None))), share=8)
+    for point in kills:
         bucket, into = begun()
         assert was_killed(in_child(into, point))
         log.write_text("")
         result = run(rows, into, "again", log, options=mine, if_exists="skip")
         assert result.stats.failed == 0
         called = {line.split()[1] for line in log.read_text().splitlines()}
-        assert called.isdisjoint({str(line["id"]) for line in result.skipped})
-        assert len(result.skipped) + len(called) == ROWS
+        assert called == ids(rows) - ids(result.skipped)
         assert not recover(into, options=mine).errors
         assert verify(into, options=mine).problems.empty
         assert not client.list_multipart_uploads(Bucket=bucket).get("Uploads")
@@ -184,4 +208,5 @@ def test_a_run_to_s3_killed_before_and_after_any_request(before, rows, moto_s3, 
             for key in keys
             if "/.file_dataset/" not in key
         }
-        assert check_seen(seen, None) == EVERY
+        assert check_seen(seen, None) == ids(rows)
+    record_property(*soak.tried("SIGKILLs at S3", len(kills)))

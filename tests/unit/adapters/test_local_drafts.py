@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.killing import calls, disturbed_at, killed_at, result_of
 from tests.namespaces import small_disk
-from tests.soak import times
+from tests.soak import times, tried
 from tests.support import as_nobody
 
 from file_dataset.adapters.local import LocalStore, drafts
@@ -240,7 +240,7 @@ def test_others_drafts_above_that_nobody_may_see_are_in_nobodys_way():
 @pytest.mark.parametrize("replaces", [False, True], ids=["new", "replaced"])
 @pytest.mark.parametrize("can_exchange", [True, False], ids=["exchanged", "moved aside"])
 def test_a_kill_at_any_call_leaves_the_old_row_or_the_new_one(
-    tmp_path, monkeypatch, replaces, can_exchange
+    memory_path, monkeypatch, replaces, can_exchange, record_property
 ):
     if not can_exchange:
         monkeypatch.setattr(drafts, "exchange", lambda *_: False)
@@ -248,7 +248,7 @@ def test_a_kill_at_any_call_leaves_the_old_row_or_the_new_one(
     new = old | NEW
 
     def begun(name: str) -> Attempt:
-        attempt = Attempt(tmp_path / name)
+        attempt = Attempt(memory_path / name)
         if replaces:
             attempt.put_old()
         return attempt
@@ -260,7 +260,8 @@ def test_a_kill_at_any_call_leaves_the_old_row_or_the_new_one(
     count = len(calls(functools.partial(work, attempt)))
     assert count > 50
     was_complete = False
-    for number in range(0, count, times(3, most=1)):
+    points = range(0, count, times(3, most=1))
+    for number in points:
         attempt = begun(f"{number}")
         assert killed_at(number, functools.partial(work, attempt))
         seen = files(attempt.root)
@@ -272,25 +273,27 @@ def test_a_kill_at_any_call_leaves_the_old_row_or_the_new_one(
         assert files(attempt.root) == (new if seen == new else old), number
         assert not list(attempt.into.glob(".file_dataset/stage/*")), number
     assert was_complete
+    record_property(*tried("SIGKILLs at a local disk", len(points)))
 
 
 @pytest.mark.parametrize("replaces", [False, True], ids=["new", "replaced"])
 @pytest.mark.parametrize("can_exchange", [True, False], ids=["exchanged", "moved aside"])
 def test_what_was_killed_while_it_was_completed_is_completed_by_the_next(
-    tmp_path, monkeypatch, replaces, can_exchange
+    memory_path, monkeypatch, replaces, can_exchange, record_property
 ):
     if not can_exchange:
         monkeypatch.setattr(drafts, "exchange", lambda *_: False)
 
     def begun(name: str) -> tuple[Attempt, tuple[Prepared, ...]]:
-        attempt = Attempt(tmp_path / name)
+        attempt = Attempt(memory_path / name)
         if replaces:
             attempt.put_old()
         return attempt, attempt.prepare()
 
     attempt, prepared = begun("counted")
     count = len(calls(lambda: attempt.store.do(Complete(prepared))))
-    for number in range(0, count, times(2, most=1)):
+    points = range(0, count, times(2, most=1))
+    for number in points:
         attempt, prepared = begun(f"{number}")
         complete = functools.partial(attempt.store.do, Complete(prepared))
         assert killed_at(number, complete)
@@ -299,6 +302,7 @@ def test_what_was_killed_while_it_was_completed_is_completed_by_the_next(
         LocalStore().do(Complete(prepared))
         assert files(attempt.root) == ((OLD if replaces else {}) | NEW), number
         assert not list(attempt.into.glob(".file_dataset/stage/*")), number
+    record_property(*tried("SIGKILLs at a local disk", len(points)))
 
 
 def test_a_root_that_another_draft_replaces_meanwhile_is_looked_at_once_more(attempt, monkeypatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.killing import calls, killed_at
-from tests.soak import times
+from tests.soak import times, tried
 
 from file_dataset import Pipeline, reader, write_files
 from file_dataset.adapters.local import LocalStore
@@ -22,11 +22,11 @@ NEW = {f"7/{name}": f"new {name}, longer".encode() for name in NAMES}
 
 
 @pytest.fixture
-def sources(tmp_path) -> dict[str, str]:
+def sources(memory_path) -> dict[str, str]:
     for name, data in NEW.items():
-        (tmp_path / "sources" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "sources" / name).write_bytes(data)
-    return {name: str(tmp_path / "sources/7" / name) for name in NAMES}
+        (memory_path / "sources" / name).parent.mkdir(parents=True, exist_ok=True)
+        (memory_path / "sources" / name).write_bytes(data)
+    return {name: str(memory_path / "sources/7" / name) for name in NAMES}
 
 
 def listed(into: Path) -> dict[str, bytes]:
@@ -58,21 +58,22 @@ def points(first: Callable[[], object], counted: Callable[[], object], *, step: 
 
 @pytest.mark.parametrize("replaces", [False, True], ids=["new", "replaced"])
 def test_a_kill_while_rows_are_written_leaves_whole_files_and_little_else(
-    tmp_path, sources, replaces
+    memory_path, sources, replaces, record_property
 ):
     def write(into: Path) -> object:
         return write_files(sources, into_path=into, id=7)
 
-    first, counted = (functools.partial(write, tmp_path / name) for name in ("first", "counted"))
+    first, counted = (functools.partial(write, memory_path / name) for name in ("first", "counted"))
     numbers = points(first, counted, step=2)
     assert numbers[-1] > 20
+    kills = 0
     for number in numbers:
-        into = tmp_path / str(number)
+        into = memory_path / str(number)
         for name, data in OLD.items() if replaces else ():
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             (into / name).write_bytes(data)
         # Threads take other turns each time, so that the last points may not be reached.
-        killed_at(number, functools.partial(write, into))
+        kills += killed_at(number, functools.partial(write, into))
         for name, data in listed(into).items():
             assert data in (NEW[name], OLD[name] if replaces else b""), number
         assert len(hidden(into)) <= 2 * len(NAMES)
@@ -84,6 +85,7 @@ def test_a_kill_while_rows_are_written_leaves_whole_files_and_little_else(
         write(into)
         assert listed(into) == NEW
         assert hidden(into) == []
+    record_property(*tried("SIGKILLs at a local disk", kills))
 
 
 def read_row(temporary: Path, sources: dict[str, str]) -> None:
@@ -107,15 +109,19 @@ def run_pipeline(temporary: Path, sources: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("read", [read_row, read_rows, run_pipeline])
-def test_a_kill_while_rows_are_read_leaves_one_directory_that_is_swept(tmp_path, sources, read):
-    temporary = tmp_path / "temporary"
+def test_a_kill_while_rows_are_read_leaves_one_directory_that_is_swept(
+    memory_path, sources, read, record_property
+):
+    temporary = memory_path / "temporary"
     temporary.mkdir()
-    before = {path: path.read_bytes() for path in (tmp_path / "sources").rglob("*.txt")}
+    before = {path: path.read_bytes() for path in (memory_path / "sources").rglob("*.txt")}
     work = functools.partial(read, temporary, sources)
+    kills = 0
     for number in points(work, work, step=3):
-        killed_at(number, work)
+        kills += killed_at(number, work)
         assert len(list(temporary.iterdir())) <= 1
         assert [path.stat().st_mode & 0o777 for path in temporary.iterdir()] in ([], [0o700])
         sweep(temporary, age=0)
         assert list(temporary.iterdir()) == []
-    assert {path: path.read_bytes() for path in (tmp_path / "sources").rglob("*.txt")} == before
+    assert {path: path.read_bytes() for path in (memory_path / "sources").rglob("*.txt")} == before
+    record_property(*tried("SIGKILLs at a local disk", kills))

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.soak import times
+from tests.soak import times, tried
 from tests.unit.domain import simulated_commits as simulated
 from tests.unit.domain.simulated_commits import BEGUN, INTO, RECORD, ROW, Actor, Server
 
@@ -26,12 +26,13 @@ _BLOCK = 500
 
 
 @pytest.mark.parametrize("block", range(times(3000, most=100_000) // _BLOCK))
-def test_no_schedule_loses_or_mixes_a_row(block):
+def test_no_schedule_loses_or_mixes_a_row(block, record_property):
     for seed in range(block * _BLOCK, (block + 1) * _BLOCK):
         try:
             simulated.replay(seed)
         except AssertionError as error:
             raise AssertionError(f"simulated_commits.replay({seed}): {error}") from error
+    record_property(*tried("simulated schedules of attempts at one row", _BLOCK))
 
 
 # Found by longer runs, each with one of the guards taken out.
