@@ -119,7 +119,7 @@ def test_a_command_ends_with_its_code_and_says_why(arguments, code, says, capfd)
 def test_every_command_is_in_the_table_and_in_the_docs():
     names = {arguments[0] for arguments, *_ in TABLE if arguments}
     assert names - {"nonsense"} == command.commands.keys() - {"demo"}
-    page = (Path(__file__).parents[3] / "docs/command.md").read_text()
+    page = (Path(__file__).parents[3] / "docs/reference/command.md").read_text()
     assert {*re.findall(r"^\| `([a-z]+)", page, re.MULTILINE)} == command.commands.keys()
 
 
