@@ -4,7 +4,6 @@ import functools
 import importlib.util
 import ipaddress
 import os
-import signal
 import socket
 import sys
 import tempfile
@@ -131,15 +130,6 @@ def no_aws_settings():
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
-
-
-@pytest.fixture
-def signals_are_given_back():
-    """For who calls the command here: it takes signals for all that its process does."""
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for each, handler in before.items():
-        signal.signal(each, handler)
 
 
 @pytest.fixture

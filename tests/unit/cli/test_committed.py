@@ -10,8 +10,6 @@ import pytest
 from file_dataset import Pipeline, Url
 from file_dataset.cli.main import main
 
-pytestmark = pytest.mark.usefixtures("signals_are_given_back")
-
 
 def made(inside: Path, out: Path) -> dict[str, Path]:
     for name in ("b.txt", "c.txt"):

@@ -58,7 +58,7 @@ TABLE: list[tuple[list[str], int, str]] = [
     ([*RUN, "good.csv", *INTO, "--resume", "--if-exists", "error"], 2, "--resume is --if-exists"),
     ([*RUN, "good.csv", *INTO, "--results", "no/x.csv"], 2, "there is no directory no"),
     ([*RUN, "good.csv", *INTO, "--report", "no/x.html"], 2, "there is no directory no"),
-    ([*RUN, "good.csv", *INTO, "--results", "taken.csv"], 1, "Is a directory"),
+    ([*RUN, "good.csv", *INTO, "--results", "taken.csv"], 2, "is a directory"),
     ([*RUN, "good.csv", *INTO, "--retry", "no.csv"], 2, "no.csv: not found"),
     ([*RUN, "good.csv", *INTO, "--retry", "s3.csv"], 2, "does not have the failed rows"),
     ([*RUN, "mixed.csv", *INTO, "--retry", "failed.csv"], 0, "1 rows came through, 0 failed"),

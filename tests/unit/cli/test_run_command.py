@@ -8,8 +8,6 @@ import pytest
 
 from file_dataset.cli.main import main
 
-pytestmark = pytest.mark.usefixtures("signals_are_given_back")
-
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
