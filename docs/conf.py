@@ -28,7 +28,7 @@ myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 
 # What is not installed only to read docstrings.
-autodoc_mock_imports = ["numpy", "pandas", "pyarrow", "ray", "torch"]
+autodoc_mock_imports = ["fsspec", "numpy", "pandas", "pyarrow", "ray", "torch"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

@@ -12,18 +12,19 @@ from types import ModuleType
 
 import attrs
 import pytest
+import ray  # noqa: F401 - here, since it changes the environment and the path of modules
 
 import file_dataset
 
 ROOT = Path(__file__).parents[2]
-MODULES = ["file_dataset", "aio", "ray", "torch", "testing"]
+MODULES = ["file_dataset", "aio", "fsspec", "ray", "torch", "testing"]
 RUN_BY_TESTS = [*ROOT.glob("examples/*.py"), *ROOT.glob("examples/*.ipynb")]
 
 
 def module_of(name: str) -> ModuleType:
     if name == "file_dataset":
         return file_dataset
-    if name in ("ray", "torch"):
+    if name == "torch":
         pytest.importorskip(name)
     return importlib.import_module(f"file_dataset.{name}")
 

@@ -204,6 +204,7 @@ def test_an_error_brings_no_store():
         "file_dataset.domain",
         "file_dataset.domain.errors",
         "file_dataset.domain.names",
+        "file_dataset.domain.spelling",
         "file_dataset.domain.url",
     }
 
