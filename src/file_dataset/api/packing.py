@@ -15,10 +15,12 @@ from file_dataset.api.frames import RowTable, users_stacklevel
 from file_dataset.api.options import Options
 from file_dataset.api.report import Report
 from file_dataset.api.staged import surviving
+from file_dataset.api.watching import watched
 from file_dataset.api.writer import destination, written_table
 from file_dataset.domain.errors import StoreError
 from file_dataset.domain.gathering import Gathering
 from file_dataset.domain.packing import Packing, check_member_names
+from file_dataset.domain.ports import Observer
 from file_dataset.domain.rows import RowFailure
 from file_dataset.domain.threads import closing
 
@@ -84,6 +86,8 @@ def pack_rows(
     shard_bytes: int,
     shard_rows: int | None,
     options: Options | None,
+    *,
+    progress: Observer | bool | None = None,
 ) -> tuple[Any, list[RowFailure]]:
     """As pack(), with what kept rows from coming through."""
     store = _wiring.store_for(options)
@@ -99,7 +103,7 @@ def pack_rows(
             closing(Gathering(store, scratch).gather(table.rows)) as gathered,
             closing(packing.pack(gathered)) as results,
         ):
-            for done in surviving(results, failures):
+            for done in surviving(watched(results, len(table.rows), progress), failures):
                 report.take(done)
                 archives.update(url.authority for url in done.values.values() if url is not None)
     _warn_of_others(packing, archives)
@@ -149,11 +153,15 @@ def unpack(frame: Any, into: str | os.PathLike[str], *, options: Options | None 
 
 
 def unpack_rows(
-    frame: Any, into: str | os.PathLike[str], options: Options | None
+    frame: Any,
+    into: str | os.PathLike[str],
+    options: Options | None,
+    *,
+    progress: Observer | bool | None = None,
 ) -> tuple[Any, list[RowFailure]]:
     """As unpack(), with what kept rows from coming through."""
     store = _wiring.store_for(options)
     place = destination(into, store)
     committing = Committing.of(store, place, commit="plain", if_exists="replace")
     failures: list[RowFailure] = []
-    return written_table(frame, committing, failures), failures
+    return written_table(frame, committing, failures, progress=progress), failures

@@ -15,8 +15,10 @@ from file_dataset.api.kinds import local_or_url
 from file_dataset.api.options import Options
 from file_dataset.api.report import Report
 from file_dataset.api.staged import surviving
+from file_dataset.api.watching import watched
 from file_dataset.domain.commit import IfExists
 from file_dataset.domain.errors import FileDatasetError, InvalidDatasetError
+from file_dataset.domain.ports import Observer
 from file_dataset.domain.rows import RowFailure, RowId
 from file_dataset.domain.store import Store
 from file_dataset.domain.url import Url
@@ -148,11 +150,18 @@ def _write_row(
     return {name: local_or_url(url) for name, url in result.values.items()}
 
 
-def written_table(frame: object, committing: Committing, failures: list[RowFailure]) -> Any:
+def written_table(
+    frame: object,
+    committing: Committing,
+    failures: list[RowFailure],
+    *,
+    progress: Observer | bool | None = None,
+) -> Any:
     """The rows of a table that were published; what kept others from it is added to the list."""
     table = RowTable.parse(frame, check=_wiring.scheme_check(committing.destination.store))
     report = Report(table, table.columns)
-    for done in surviving(writing(committing).run(table.rows), failures):
+    results = watched(writing(committing).run(table.rows), len(table.rows), progress)
+    for done in surviving(results, failures):
         report.take(done)
     return report.published_table()
 

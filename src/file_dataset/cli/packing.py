@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _TABLE = click.Path(dir_okay=False, path_type=Path)
 _results = click.option("--results", type=_TABLE, help="Also write the table of results here.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+_progress = click.option(
+    "--progress/--no-progress", default=True, help="Show how far it is, on stderr."
+)
 
 
 @click.command(short_help="Pack many small files into few archives.")
@@ -35,6 +38,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inst
 @click.option("--shard-rows", type=click.IntRange(min=1), help="How many rows it has at most.")
 @_results
 @_as_json
+@_progress
 @click.pass_context
 def pack(
     context: click.Context,
@@ -46,6 +50,7 @@ def pack(
     shard_rows: int | None,
     results: Path | None,
     as_json: bool,
+    progress: bool,
 ) -> None:
     """Pack the files of TABLE into few tar archives, each with an index beside it.
 
@@ -54,7 +59,8 @@ def pack(
     tar://7.image.mha::s3://bucket/shard-000001.tar, which work wherever a URL does.
     """
     _check(results)
-    packed, failures = pack_rows(tables.read_table(table), into, shard_bytes, shard_rows, None)
+    rows = tables.read_table(table)
+    packed, failures = pack_rows(rows, into, shard_bytes, shard_rows, None, progress=progress)
     _report(packed, failures, results, as_json=as_json)
     context.exit(1 if failures else 0)
 
@@ -64,16 +70,24 @@ def pack(
 @click.option("--into", required=True, help="Where the files go: a URL or a directory.")
 @_results
 @_as_json
+@_progress
 @click.pass_context
 def unpack(
-    context: click.Context, /, *, table: Path, into: str, results: Path | None, as_json: bool
+    context: click.Context,
+    /,
+    *,
+    table: Path,
+    into: str,
+    results: Path | None,
+    as_json: bool,
+    progress: bool,
 ) -> None:
     """Put what is in archives back to files of their own, as INTO/id/filename.
 
     TABLE is what `file-dataset pack --results` wrote, or another table of files.
     """
     _check(results)
-    unpacked, failures = unpack_rows(tables.read_table(table), into, None)
+    unpacked, failures = unpack_rows(tables.read_table(table), into, None, progress=progress)
     _report(unpacked, failures, results, as_json=as_json)
     context.exit(1 if failures else 0)
 

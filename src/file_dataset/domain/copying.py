@@ -9,7 +9,6 @@ import attrs
 
 from file_dataset.domain.errors import FileDatasetError, InvalidUrlError, StoreError
 from file_dataset.domain.files import check_no_links
-from file_dataset.domain.names import file_name_fault
 from file_dataset.domain.objects import ObjectInfo
 from file_dataset.domain.outcomes import Failed
 from file_dataset.domain.plan import windows
@@ -81,9 +80,8 @@ class Copying:
         yield from results
 
     def _target(self, name: str) -> Url:
-        """Where an object goes; the names of objects may be anybody's words."""
-        if self.target.is_local and (fault := file_name_fault(name)):
-            raise InvalidUrlError(f"{name!r} {fault}, and cannot be a file here")
+        """Where an object goes; its name may be anybody's words."""
+        # Of a local one this raises where the name would lead elsewhere.
         target = self.target.joined(name)
         if target.is_local:
             check_no_links(target, self.target)

@@ -59,6 +59,7 @@ TABLE: list[tuple[list[str], int, str]] = [
     ([*RUN, "good.csv", *INTO, "--results", "no/x.csv"], 2, "there is no directory no"),
     ([*RUN, "good.csv", *INTO, "--report", "no/x.html"], 2, "there is no directory no"),
     ([*RUN, "good.csv", *INTO, "--results", "taken.csv"], 2, "is a directory"),
+    ([*RUN, "good.csv", *INTO, "--results", f"{'x' * 300}.csv"], 1, "Error: [Errno"),
     ([*RUN, "good.csv", *INTO, "--retry", "no.csv"], 2, "no.csv: not found"),
     ([*RUN, "good.csv", *INTO, "--retry", "s3.csv"], 2, "does not have the failed rows"),
     ([*RUN, "mixed.csv", *INTO, "--retry", "failed.csv"], 0, "1 rows came through, 0 failed"),
@@ -114,6 +115,43 @@ def test_a_command_ends_with_its_code_and_says_why(arguments, code, says, capfd)
     if ended == 2 and arguments and "Refused" not in out:
         assert len(errors) == 1
         assert not out
+
+
+def test_a_run_can_be_resumed(place, capfd):
+    assert ran(capfd, *RUN, "mixed.csv", *INTO, "--resume")[0] == 1
+    (place / "gone.txt").write_text("found")
+    code, out, _ = ran(capfd, *RUN, "mixed.csv", *INTO, "--resume")
+    assert code == 0
+    assert "1 rows came through, 1 were there already, 0 failed" in out
+
+
+def test_what_failed_can_be_run_again_from_its_table(place, capfd):
+    assert ran(capfd, *RUN, "mixed.csv", *INTO, "--failures", "failures.csv")[0] == 1
+    (place / "gone.txt").write_text("found")
+    again = [*RUN, "mixed.csv", *INTO, "--retry", "failures.csv"]
+    code, out, _ = ran(capfd, *again, "--dry-run")
+    assert (code, "1 of 1 to run" in out) == (0, True)
+    code, out, _ = ran(capfd, *again, "--json")
+    assert (code, [row["id"] for row in json.loads(out)["rows"]]) == (0, ["2"])
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "functions.py:copy", "good.csv", *INTO],
+        ["pack", "good.csv", "--into", "packed"],
+        ["unpack", "good.csv", *INTO],
+        ["cp", "files", "copy"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_takes_long_tells_how_far_it_is(arguments, capfd):
+    _, _, err = ran(capfd, *arguments)
+    assert "1/1" in err
+    _, out, err = ran(capfd, *arguments, "--no-progress", "--json")
+    assert not err
+    json.loads(out)
 
 
 def test_every_command_is_in_the_table_and_in_the_docs():

@@ -73,6 +73,18 @@ def test_what_was_done_for_several_rows_at_once_is_shared_by_them():
     assert row.spans[0] == pytest.approx((0, 4), abs=1e-3)
 
 
+@pytest.mark.parametrize("shared", ["read", "write"])
+def test_who_shared_with_others_is_not_the_slowest(shared):
+    timeline = Timeline()
+    now = timeline._begun
+    for row_id, rows in (("alone", 1), ("one of many", 4)):
+        # Twice as long, and for four.
+        spent = {stage: Span(now, now + 1) for stage in STAGES}
+        spent[shared] = Span(now, now + 10 * (1 if rows == 1 else 2), rows)
+        timeline.note(row_id, (spent["read"], spent["call"], spent["write"]), 0)
+    assert [row.row_id for row in timeline.slowest] == ["alone", "one of many"]
+
+
 def test_a_row_takes_little_memory():
     timeline, rows = Timeline(), 20_000
     begun = timeline._begun
