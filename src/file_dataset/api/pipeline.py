@@ -307,7 +307,7 @@ class Pipeline:
             "isolation": self._isolation,
             "commit": self._committing.commit,
             "if_exists": self._committing.if_exists,
-            "engine": "local" if engine is None else type(engine).__module__.split(".")[1],
+            "run by": "this process" if engine is None else "a cluster",
         }
         return _wiring.about(self._name, self._into.redacted, settings)
 

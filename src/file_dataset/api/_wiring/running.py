@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 import shutil
@@ -94,12 +95,20 @@ def about(function: str, into: str, settings: Mapping[str, str]) -> About:
         settings,
         platform.node(),
         datetime.now(UTC),
-        {
-            "file-dataset": metadata.version("file-dataset"),
-            "Python": platform.python_version(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
+        _versions(),
     )
+
+
+@functools.cache
+def _versions() -> Mapping[str, str]:
+    versions = {
+        "Python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+    # Of a copied tree nothing is installed that could tell.
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        versions = {"file-dataset": metadata.version("file-dataset"), **versions}
+    return versions
 
 
 def pages() -> Callable[[RunFacts, Callable[[Url], bytes]], bytes]:
