@@ -62,6 +62,8 @@ def looking(browser: Browser, path: Path, *, width: int, is_dark: bool) -> Itera
     page.on("console", lambda message: looked.said.append(message.text))
     page.on("pageerror", lambda error: looked.said.append(str(error)))
     page.on("request", lambda each: None if each.url == own else looked.asked.append(each.url[:80]))
+    # Whoever runs tests may have other things to do.
+    page.set_default_timeout(100_000)
     page.goto(own)
     yield looked
     page.close()

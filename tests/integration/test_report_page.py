@@ -94,7 +94,7 @@ def test_it_is_shown_as_it_should_be_on_every_screen(width, is_dark, browser, pa
         assert shown.evaluate(
             "[...document.images].every(each => each.complete && each.naturalWidth > 0)"
         )
-        image = Image.open(io.BytesIO(shown.screenshot(full_page=True))).convert("RGB")
+        image = Image.open(io.BytesIO(shown.screenshot())).convert("RGB")
         assert (sum(image.getpixel((2, 2))) < 150) == is_dark  # type: ignore[arg-type]
         # A figure has all the colours of its stages.
         figure = shown.locator(f".{place}:visible").nth(1)
