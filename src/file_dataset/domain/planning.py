@@ -110,13 +110,13 @@ class Planning:
             blank = directory / "output"
             blank.touch()
             for window in _growing(wanted):
-                whole = self._fetched(window, tally)
-                if self.outputs is None:
-                    tally.take_all(RowDone[Url](row, {}) for row in whole)
-                else:
-                    made = [_made(row, self.outputs, blank) for row in whole]
-                    tally.take_all(publisher.publish(made, {}))
-                    rehearsal.forget()
+                fetched = list(self._fetched(window, tally))
+                whole = [each for each in fetched if isinstance(each, Row)]
+                published = self._published(whole, publisher, blank)
+                # In their order, as the run looks for reasons to stop.
+                for each in fetched:
+                    tally.take(next(published) if isinstance(each, Row) else each)
+                rehearsal.forget()
                 if tally.stop is not None:
                     break
         publishing = None if self.outputs is None else rehearsal.requests
@@ -131,23 +131,33 @@ class Planning:
             stop=tally.stop,
         )
 
-    def _fetched(self, window: Sequence[Row | Unfetched], tally: _Tally) -> list[Row]:
-        """Those of some rows that would come to the function."""
-        tally.take_all(each for each in window if not isinstance(each, Row))
+    def _fetched(
+        self, window: Sequence[Row | Unfetched], tally: _Tally
+    ) -> Iterator[Row | Unfetched]:
+        """Some rows as they would come to the function, or what would keep them from it."""
         new = [each for each in window if isinstance(each, Row)]
-        whole = []
-        for settled in settle_rows(self.store, new, lambda _, __, url: Stat(url)):
+        known = settle_rows(self.store, new, lambda _, __, url: Stat(url))
+        for each in window:
+            if not isinstance(each, Row):
+                yield each
+                continue
+            settled = next(known)
             result = settled.result("read")
             if self.budget.is_strict:
-                tally.looking += sum(self._cost(Stat(url)) for url in settled.row.sources.values())
+                tally.looking += sum(self._cost(Stat(url)) for url in each.sources.values())
                 result = refused_if_too_large(result, self.budget)
-            if isinstance(result, RowFailure):
-                tally.take(result)
-            else:
-                whole.append(settled.row)
             if isinstance(result, RowDone) or not self.budget.is_strict:
                 tally.fetch(settled, self._cost_of_fetching(settled))
-        return whole
+            yield result if isinstance(result, RowFailure) else each
+
+    def _published(
+        self, rows: Sequence[Row], publisher: Publisher, blank: Path
+    ) -> Iterator[RowResult[Url]]:
+        """What would become of rows that the function has done."""
+        if self.outputs is None:
+            return (RowDone[Url](row, {}) for row in rows)
+        made = [Row(row.id, dict.fromkeys(self.outputs, Url.local(blank))) for row in rows]
+        return publisher.publish(made, {})
 
     def _cost_of_fetching(self, settled: Settled[ObjectInfo]) -> int:
         sizes = {name: info.size for name, info in settled.values.items() if info is not None}
@@ -197,11 +207,6 @@ class _Tally:
         else:
             heapq.heappushpop(self.largest, size)
 
-    def take_all(self, results: Iterable[RowResult[Url]]) -> None:
-        """Take in what becomes of some rows."""
-        for result in results:
-            self.take(result)
-
     def take(self, result: RowResult[Url]) -> None:
         """Take in what becomes of a row."""
         if isinstance(result, RowFailure):
@@ -211,11 +216,6 @@ class _Tally:
         else:
             self.rows += 1
         self.stop = self.stop or self.stopping.note(result)
-
-
-def _made(row: Row, outputs: Sequence[str], blank: Path) -> Row:
-    """What stands for the outputs of a row."""
-    return Row(row.id, dict.fromkeys(outputs, Url.local(blank)))
 
 
 def _growing(rows: Iterable[Row | Unfetched]) -> Iterator[list[Row | Unfetched]]:

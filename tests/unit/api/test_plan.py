@@ -17,7 +17,7 @@ from tests.unit.api.support import KINDS, Noted, table
 from file_dataset import MemoryStore, Options, Pipeline, Url
 from file_dataset.adapters.layers.faulty import Faults, Faulty
 from file_dataset.adapters.layers.retrying import Retrying
-from file_dataset.domain.errors import TransientError
+from file_dataset.domain.errors import PermissionDeniedError, TransientError
 from file_dataset.domain.requests import Read, Stat
 from file_dataset.domain.stopping import FIRST
 
@@ -187,6 +187,19 @@ def test_a_store_that_does_not_answer_is_found_out_soon(store):
     assert "same cause" in plan.stopped
     assert "Stopped" in str(plan)
     assert FIRST <= len(noted.requests) <= 100
+
+
+@pytest.mark.parametrize("first", ["0", "1"])
+def test_a_plan_stops_where_the_run_does_and_only_there(first, store):
+    for n in range(2, 2 + FIRST):
+        store.write(Url.parse(f"memory://in/{n}"), b"not yours")
+
+    forbidden = Faults(before=1.0, keys=r"^[1-9]\d*$", error=PermissionDeniedError)
+    options = Options(stores={"memory://": Faulty(store, forbidden)})
+    pipeline = Pipeline(both, into_path="memory://out", options=options)
+    rows = items(first, *range(2, 2 + FIRST))
+    assert pipeline.run(rows).is_systemic == (first == "1")
+    assert (pipeline.plan(rows).stopped is not None) == (first == "1")
 
 
 def test_a_plan_says_what_it_does_not_know(options):
