@@ -108,9 +108,14 @@ def test_no_secret_comes_out_of_a_run(engine, endpoint, moto_s3, bucket, tmp_pat
         engine=engine,
     )
     pipeline = Pipeline(work, into_path=f"s3://{bucket}/out", options=options)
-    result = pipeline.run(pd.DataFrame([*rows(bucket), {"id": "web", "a.txt": SIGNED}]))
+    table = pd.DataFrame([*rows(bucket), {"id": "web", "a.txt": SIGNED}])
+    plan = pipeline.plan(table)
+    assert {"key", "bucket", "file", "web"} <= {*plan.problems["id"]}
+    result = pipeline.run(table)
     assert {"key", "bucket", "file", "web"} <= {*result.failures["id"]}
+    result.report(tmp_path / "run.html")
     said = [shown(each) for each in (options, pipeline, result, result.failures, result.stopped)]
+    said += [shown(plan), json.dumps(plan.to_dict()), (tmp_path / "run.html").read_text()]
     said += [
         result.failures.to_json(),
         str(result.failures.to_dict()),

@@ -11,7 +11,7 @@ import attrs
 
 from file_dataset.api import _wiring
 from file_dataset.api.frames import RowTable
-from file_dataset.domain.reporting import FailureGroup, RunFacts, grouped
+from file_dataset.domain.reporting import FailureGroup, RunFacts
 from file_dataset.domain.url import Url
 
 _SHOWN = 10
@@ -133,7 +133,7 @@ class RunResult:
                 f"<p>The run was stopped: {escape(self.stopped)}. "
                 f"<b>{stats.not_run}</b> of the failed rows were not run.</p>"
             )
-        groups = grouped(self._facts.failures)
+        groups = self._facts.groups
         if groups:
             names = ("rows", "stage", "error", "for example")
             told.append(f"<table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>")

@@ -17,7 +17,7 @@ from file_dataset.api.results import RunResult, RunStats
 from file_dataset.domain.errors import RunStoppedError, StoreError
 from file_dataset.domain.plan import RowResult
 from file_dataset.domain.ports import Observer, Progress
-from file_dataset.domain.reporting import About, RunFacts
+from file_dataset.domain.reporting import About, RunFacts, grouped
 from file_dataset.domain.rows import RowFailure, RowSkipped, all_rows_failed
 from file_dataset.domain.stopping import Stop, Stopping
 from file_dataset.domain.threads import closing
@@ -135,7 +135,7 @@ class Run:
                 self._about,
                 **attrs.asdict(stats),
                 stopped=reason,
-                failures=report.failures,
+                groups=grouped(report.failures),
                 timeline=self._timeline,
                 samples=report.images(),
             ),

@@ -52,35 +52,6 @@ class Sample:
     url: Url
 
 
-@attrs.frozen
-class RunFacts:
-    """What a report is made of.
-
-    Args:
-        about: What ran where.
-        rows: How many came through.
-        failed: How many did not.
-        skipped: How many had nothing to do.
-        not_run: How many of the failed ones had no turn.
-        seconds: How long it took.
-        stopped: Why it was stopped before its end; None if it was not.
-        failures: The rows that failed.
-        timeline: What happened when.
-        samples: Some of what it made.
-    """
-
-    about: About
-    rows: int
-    failed: int
-    skipped: int
-    not_run: int
-    seconds: float
-    stopped: str | None
-    failures: Sequence[RowFailure] = attrs.field(repr=False)
-    timeline: Timeline = attrs.field(repr=False)
-    samples: Sequence[Sample] = attrs.field(repr=False)
-
-
 @attrs.define
 class FailureGroup:
     """Rows that failed in the same way.
@@ -98,8 +69,39 @@ class FailureGroup:
     ids: list[RowId] = attrs.field(factory=list)
 
 
+@attrs.frozen
+class RunFacts:
+    """What a report is made of.
+
+    Args:
+        about: What ran where.
+        rows: How many came through.
+        failed: How many did not.
+        skipped: How many had nothing to do.
+        not_run: How many of the failed ones had no turn.
+        seconds: How long it took.
+        stopped: Why it was stopped before its end; None if it was not.
+        groups: The rows that failed in their turn, by what went wrong.
+        timeline: What happened when.
+        samples: Some of what it made.
+    """
+
+    about: About
+    rows: int
+    failed: int
+    skipped: int
+    not_run: int
+    seconds: float
+    stopped: str | None
+    groups: Sequence[FailureGroup] = attrs.field(repr=False)
+    timeline: Timeline = attrs.field(repr=False)
+    samples: Sequence[Sample] = attrs.field(repr=False)
+
+
 def grouped(failures: Sequence[RowFailure]) -> list[FailureGroup]:
     """The failures by what was wrong first with each, the most frequent first.
+
+    Rows that had no turn are none of them.
 
     >>> causes = [Cause("NotFoundError", f"s3://b/{n}: not found") for n in range(3)]
     >>> groups = grouped([RowFailure(n, "read", (cause,)) for n, cause in enumerate(causes)])
@@ -109,6 +111,8 @@ def grouped(failures: Sequence[RowFailure]) -> list[FailureGroup]:
     groups: dict[tuple[str, str, str], FailureGroup] = {}
     for failure in failures:
         cause = failure.causes[0]
+        if not cause.attempts:
+            continue
         key = (failure.stage, cause.error, _own.sub("…", cause.message))
         group = groups.setdefault(key, FailureGroup(failure.stage, failure, cause))
         group.ids.append(failure.row_id)

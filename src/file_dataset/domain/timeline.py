@@ -139,7 +139,8 @@ class Timeline:
         """Rows a second of each fate, in so many equal parts of the time."""
         width = self._width(bins)
         rates = {fate: [0.0] * bins for fate in FATES}
-        for end, fate in zip(self._ends, self._fates, strict=True):
+        # An interrupt may have come in between the two.
+        for end, fate in zip(self._ends, self._fates, strict=False):
             rates[FATES[fate]][min(bins - 1, int(end / width))] += 1 / width
         return rates
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from file_dataset.domain.reporting import grouped
 from file_dataset.domain.rows import Cause, RowFailure
+from file_dataset.domain.stopping import Stop
 from file_dataset.domain.timeline import FATES, SLOWEST, STAGES, Span, Timeline
 
 TIMES = st.lists(st.floats(0, 100, width=32), min_size=6, max_size=6).map(sorted)
@@ -117,3 +118,10 @@ def test_groups_of_failures_have_each_row_once(told):
     # What is a row's own makes no group of its own.
     assert len(groups) <= 3 * 2
     assert all(group.example.row_id == group.ids[0] for group in groups)
+
+
+def test_rows_that_had_no_turn_are_no_failures_of_their_own():
+    stop = Stop("a reason")
+    tried = RowFailure(1, "read", (Cause("Error", "no"),))
+    (group,) = grouped([stop.not_run(0), tried, stop.not_run(2)])
+    assert (group.ids, group.cause.message) == ([1], "no")

@@ -13,7 +13,7 @@ from file_dataset.adapters.report import figures
 from file_dataset.adapters.report.thumbnails import thumbnail
 from file_dataset.domain.amounts import human, took
 from file_dataset.domain.errors import FileDatasetError
-from file_dataset.domain.reporting import RunFacts, Sample, grouped
+from file_dataset.domain.reporting import RunFacts, Sample
 from file_dataset.domain.timeline import STAGES
 from file_dataset.domain.url import Url
 
@@ -47,7 +47,7 @@ def page(facts: RunFacts, read: Callable[[Url], bytes]) -> bytes:
         read: Gives the bytes of a sample.
     """
     timeline = facts.timeline
-    groups = grouped([each for each in facts.failures if each.causes[0].attempts])
+    groups = facts.groups
     drawn = {
         "throughput": figures.throughput(timeline) if timeline.seconds else None,
         "overlap": figures.overlap(timeline) if timeline.timed else None,
