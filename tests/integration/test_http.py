@@ -4,8 +4,20 @@ import pickle
 import random
 
 import pytest
+from tests.archives import tar_of
+from tests.integration.web_server import web_server as serve
 
-from file_dataset import HttpStore, Options, create_dataset, get, mount, reader, write_files
+from file_dataset import (
+    HttpStore,
+    Options,
+    create_dataset,
+    get,
+    list_files,
+    mount,
+    pack,
+    reader,
+    write_files,
+)
 from file_dataset.adapters.http import exchange
 from file_dataset.adapters.http.way import Way
 from file_dataset.api import _wiring
@@ -282,3 +294,46 @@ def test_a_dataset_of_a_table_has_to_be_opted_into_as_well(server, url, no_mount
     assert [*create_dataset([str(url())])] == [DATA]
     with pytest.raises(NotFoundError, match="not found"):
         create_dataset(f"{server.endpoint}/files/none")
+
+
+# Archives.
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory):
+    """A server of a shard with its index, and of a tar and a zip that others have made."""
+    place = tmp_path_factory.mktemp("packed")
+    (place / "in").write_bytes(DATA)
+    pack([{"id": n, "data.bin": str(place / "in")} for n in range(300)], place)
+    shard = (place / "shard-000001.tar").read_bytes()
+    index = (place / "shard-000001.tar.index.json").read_bytes()
+    others = {"others.tar": tar_of({"a/b.bin": DATA}), "cut.tar": shard[:1000]}
+    with serve({"s.tar": shard, "s.tar.index.json": index, **others}) as server:
+        yield server
+
+
+def test_members_on_a_web_server_are_read_by_ranges_and_listed(archives, no_mounts):
+    mount(f"{archives.endpoint}/", HttpStore(allow_private=True))
+    files = f"{archives.endpoint}/files"
+    archives.seen()
+    rows = [{"id": n, "data.bin": f"tar://{n}.data.bin::{files}/s.tar"} for n in (3, 100)]
+    assert reader(dataframe=rows).into_blob_table()["data.bin"].to_pylist() == [DATA] * 2
+    told = [(seen["method"], seen["path"]) for seen in archives.seen()]
+    assert sorted(told) == [
+        ("GET", "/files/s.tar"),
+        ("GET", "/files/s.tar.index.json"),
+        ("HEAD", "/files/s.tar"),
+    ]
+    assert get(f"tar://a/b.bin::{files}/others.tar") == DATA
+    assert list_files(f"tar://::{files}/others.tar")["path"].tolist() == ["a/b.bin"]
+    assert len(list_files(f"tar://::{files}/s.tar", max_files=7)) == 7
+    with pytest.raises(UnsupportedError):
+        list_files(files)
+
+
+def test_a_table_names_archives_on_the_web_only_where_that_is_opted_into(archives, no_mounts):
+    rows = [{"id": 1, "data.bin": f"tar://1.data.bin::{archives.endpoint}/files/s.tar"}]
+    archives.seen()
+    with pytest.raises(InvalidDatasetError, match="opted into"):
+        reader(dataframe=rows)
+    assert archives.seen() == []

@@ -14,7 +14,7 @@ import attrs
 import click
 from attrs.validators import deep_iterable, in_, instance_of, optional
 
-from file_dataset import Pipeline, Url
+from file_dataset import HttpStore, Options, Pipeline, Url
 from file_dataset import command as row_command
 
 _is_text = instance_of(str)
@@ -42,6 +42,8 @@ class Job:
         keep_failed: A directory.
         engine: What runs it: this process, or Ray.
         address: Of the Ray cluster; None for the one of the environment, or one of its own.
+        allow: Web servers that the table may name, as ``https://data.example/``.
+        allow_private: Those that may be at addresses that are not public.
     """
 
     function: str = attrs.field(validator=_is_text)
@@ -67,6 +69,12 @@ class Job:
     keep_failed: str | None = attrs.field(default=None, validator=optional(_is_text))
     engine: Literal["local", "ray"] = attrs.field(default="local", validator=in_(("local", "ray")))
     address: str | None = attrs.field(default=None, validator=optional(_is_text))
+    allow: Sequence[str] = attrs.field(
+        default=(), converter=tuple, validator=deep_iterable(_is_text)
+    )
+    allow_private: Sequence[str] = attrs.field(
+        default=(), converter=tuple, validator=deep_iterable(_is_text)
+    )
 
     @classmethod
     def here(cls, told: Mapping[str, Any]) -> Job:
@@ -150,7 +158,13 @@ class Job:
             max_failures=self.max_failures,
             keep_failed=self.keep_failed,
             progress=progress,
+            options=self._options(),
         )
+
+    def _options(self) -> Options | None:
+        stores = {place: HttpStore() for place in self.allow}
+        stores |= {place: HttpStore(allow_private=True) for place in self.allow_private}
+        return Options(stores=stores) if stores else None
 
     def _row_function(self) -> Callable[..., Any]:
         if not self.command:
@@ -178,6 +192,21 @@ def count_or_share(
         return float(text[:-1]) / 100 if text.endswith("%") else int(text)
     except ValueError:
         raise click.BadParameter(f"{text!r} is no whole number and no share as 5%") from None
+
+
+def web_servers(
+    _context: click.Context, _parameter: click.Parameter, given: Sequence[str]
+) -> Sequence[str]:
+    """The prefixes that an option names, of web servers.
+
+    Raises:
+        BadParameter: If one is none.
+    """
+    for each in given:
+        scheme, found, place = each.partition("://")
+        if not found or scheme not in ("http", "https") or "@" in place.partition("/")[0]:
+            raise click.BadParameter(f"{each!r} is no web server, as https://data.example/ is one")
+    return given
 
 
 def load_function(named: str, directory: str) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from file_dataset.cli.jobs import Job, count_or_share
+from file_dataset.cli.jobs import Job, count_or_share, web_servers
 
 TABLE = click.Path(dir_okay=False, path_type=Path)
 
@@ -19,6 +19,20 @@ F = TypeVar("F", bound=Callable[..., None])
 def pipeline_options(command: F) -> F:
     """The options that a run is told by; whoever does not name them leaves them to Job."""
     for option in (
+        click.option(
+            "--allow-private",
+            multiple=True,
+            metavar="URL",
+            callback=web_servers,
+            help="As --allow, for a server of one's own net.",
+        ),
+        click.option(
+            "--allow",
+            multiple=True,
+            metavar="URL",
+            callback=web_servers,
+            help="Let the table name what is below https://host/, or any https://.",
+        ),
         click.option("--keep-failed", type=click.Path(), help="Keep failed rows' files here."),
         click.option(
             "--max-failures",
@@ -105,7 +119,7 @@ def given(options: Mapping[str, object]) -> dict[str, object]:
     Raises:
         UsageError: If they contradict each other.
     """
-    named = {name: value for name, value in options.items() if value is not None}
+    named = {name: value for name, value in options.items() if value not in (None, ())}
     if named.pop("resume", False) and named.setdefault("if_exists", "skip") != "skip":
         raise click.UsageError(f"--resume is --if-exists skip, and not {named['if_exists']}")
     return named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -29,7 +30,7 @@ def plan(
     command: str | None,
     outputs: tuple[str, ...],
     as_json: bool,
-    **options: str | float | None,
+    **options: str | float | Sequence[str] | None,
 ) -> None:
     """Tell what `file-dataset run` would do with TABLE, before a byte moves.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +84,7 @@ def run(
     progress: bool,
     again: Path | None,
     dry_run: bool,
-    **options: str | float | None,
+    **options: str | float | Sequence[str] | None,
 ) -> None:
     """Run FUNCTION over every row of TABLE and publish what it returns.
 
@@ -129,7 +129,7 @@ def retry(
     report: Path | None,
     as_json: bool,
     progress: bool,
-    **options: str | float | None,
+    **options: str | float | Sequence[str] | None,
 ) -> None:
     """Run exactly the rows that are in FILE, a table of failures.
 

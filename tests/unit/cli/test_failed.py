@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from file_dataset import MemoryStore, Options, Pipeline
 from file_dataset.cli import tables
 from file_dataset.cli.failed import read_job, rows_to_retry, write_failures
-from file_dataset.cli.jobs import Job, count_or_share
+from file_dataset.cli.jobs import Job, count_or_share, web_servers
 
 JOB = Job(function="module:name", directory="/somewhere", into="s3://out", max_failures=0.5)
 KINDS = ["parquet", "csv", "jsonl"]
@@ -195,3 +195,26 @@ def test_a_table_is_written_whole_or_not_at_all(kind, tmp_path):
         tables.write_table(pd.DataFrame({"id": ["new", "\ud800"]}), path)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("given", ["https://data.example/", "http://", "https://h:8443/a/b"])
+def test_a_web_server_is_allowed_by_its_beginning(given):
+    context, parameter = click.Context(click.Command("x")), click.Option(["--allow"])
+    assert web_servers(context, parameter, (given,)) == (given,)
+
+
+@pytest.mark.parametrize(
+    "given", ["https", "data.example", "s3://b/", "ftp://h/", "https:/h/", "https://me:pw@h/"]
+)
+def test_what_is_no_web_server_is_not_allowed(given):
+    context, parameter = click.Context(click.Command("x")), click.Option(["--allow"])
+    with pytest.raises(click.BadParameter, match="no web server"):
+        web_servers(context, parameter, (given,))
+
+
+def test_a_retry_knows_what_was_allowed():
+    told: dict = {"allow": ["https://a/"], "allow_private": ["http://b/"]}
+    job = Job(function="m:f", directory="/d", into="o", **told)
+    assert Job.from_json(job.to_json()) == job
+    assert job.but({"workers": 2}).allow == ("https://a/",)
+    assert job.but({"allow": ("https://c/",)}).allow == ("https://c/",)
