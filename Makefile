@@ -119,7 +119,7 @@ $(1)/.pins: $(2) $(3) $(4) $(1)/bin/python
 	@$$(if $(3),$(1)/$(PIP_INSTALL) --require-hashes --no-deps \
 		--target $(1)/$(basename $(notdir $(3))) -r $(3))
 	@$$(if $(4),$(1)/$(PIP_INSTALL) --require-hashes --no-deps -r $(4) \
-		|| { echo "None of the builds in $(4) can be had here: its tests are left out." >&2; \
+		|| { echo "None of the builds in $(4) can be had here: what needs it is left out." >&2; \
 		[ -z "$$$$CI" ]; })
 	@touch $$@
 
@@ -131,7 +131,7 @@ endef
 # The tests of the oldest pandas put .venv/pandas-2.2 first on the path.
 $(eval $(call environment,$(DEV),requirements/dev.txt,requirements/pandas-2.2.txt,requirements/torch.txt))
 $(eval $(call environment,$(DEMO),requirements/demo.txt))
-$(eval $(call environment,$(BENCH),requirements/bench.txt,requirements/bench-s3fs.txt))
+$(eval $(call environment,$(BENCH),requirements/bench.txt,requirements/bench-s3fs.txt,requirements/torch.txt))
 $(eval $(call environment,$(DOCS),requirements/docs.txt))
 $(eval $(call environment,$(RELEASE),requirements/demo.txt))
 
@@ -164,7 +164,8 @@ pins: $(UV) ## recompile requirements/*.txt; UPGRADE= keeps versions that still 
 		-c requirements/dev.txt -o requirements/demo.txt
 	@$(COMPILE) --no-deps requirements/pandas-2.2.in -o requirements/pandas-2.2.txt
 	@$(COMPILE) pyproject.toml requirements/bench.in \
-		-c requirements/dev.txt -o requirements/bench.txt
+		-c requirements/dev.txt -o requirements/bench.txt \
+		--overrides requirements/torch-elsewhere.txt --no-emit-package torch
 	@$(COMPILE) requirements/bench-s3fs.in -o requirements/bench-s3fs.txt
 	@$(COMPILE) requirements/docs.in -c requirements/dev.txt -o requirements/docs.txt
 

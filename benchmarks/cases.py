@@ -7,7 +7,18 @@ from collections.abc import Iterator
 import attrs
 
 from benchmarks.content import Family
-from benchmarks.workloads import Blobs, Commit, Download, Listing, Rows, Sizes, Upload, Workload
+from benchmarks.workloads import (
+    Blobs,
+    Commit,
+    Download,
+    Listing,
+    Loader,
+    PackedAndBack,
+    Rows,
+    Sizes,
+    Upload,
+    Workload,
+)
 
 OURS = "file_dataset"
 PACKED = "file_dataset-packed"
@@ -26,8 +37,9 @@ ALL = (
     "ray",
 )
 _SOME = (OURS, UNIT, "s5cmd-glob", "s5cmd-list", "boto3")
-_TWO = (OURS, UNIT)
+_ONE, _TWO = (OURS,), (OURS, UNIT)
 _LATE = (OURS, UNIT, "obstore-128", "s5cmd-list", "boto3")
+_LOADERS = ("file_dataset-torch", "s3torchconnector-torch", "s3dlio-torch")
 _WHERE = {
     "plain": "",
     "tls": ", over TLS",
@@ -114,6 +126,8 @@ def _elsewhere() -> Iterator[tuple[str, Case]]:
         late = attrs.evolve(_PLAIN[name], contenders=_LATE, unit="obstore-128", bar=bar, rounds=3)
         yield f"{name}-20ms", attrs.evolve(late, server="20ms")
     yield from _packed()
+    yield from _round_trip()
+    yield from _loaders()
     # Where a listing is no short cut.
     yield (
         "sizes-scattered",
@@ -153,6 +167,45 @@ def _packed() -> Iterator[tuple[str, Case]]:
         yield f"{name}-packed", case
         late = attrs.evolve(case, contenders=(PACKED, OURS, "obstore-128"), server="20ms")
         yield f"{name}-packed-20ms", attrs.evolve(late, bar=0.2)
+
+
+def _round_trip() -> Iterator[tuple[str, Case]]:
+    case = Case(
+        "100,000 x 4 KiB packed, and unpacked again",
+        PackedAndBack(Family(100_000, 2**12)),
+        contenders=_ONE,
+        unit=OURS,
+        pinned=False,
+        rounds=2,
+    )
+    yield "packed-and-back", case
+
+
+def _loaders() -> Iterator[tuple[str, Case]]:
+    """Through PyTorch's DataLoader; the unit is who is the fastest besides us."""
+    for workers in (0, 2):
+        beside = f"{workers} workers" if workers else "no workers"
+        case = Case(
+            f"2,000 x 64 KiB through a DataLoader with {beside}",
+            Loader(Family(2000, 2**16), workers),
+            # s3dlio is to be used without workers, and hangs in those that are forked.
+            contenders=_LOADERS[:2] if workers else _LOADERS,
+            unit=None,
+            bar=1.0,
+            judged="file_dataset-torch",
+            pinned=not workers,
+            rounds=3,
+        )
+        name = "loader-workers" if workers else "loader"
+        yield name, case
+        by_hand = attrs.evolve(
+            case,
+            work=f"{case.work}, beside boto3",
+            contenders=("file_dataset-torch", "boto3-torch"),
+            unit="boto3-torch",
+            bar=0.25,
+        )
+        yield f"{name}-boto3", by_hand
 
 
 CASES = _PLAIN | dict(_elsewhere())

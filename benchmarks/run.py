@@ -84,7 +84,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _taking_part(case: Case, *, quick: bool) -> Sequence[str]:
-    return [name for name in case.contenders if not quick or name in _QUICK_CONTENDERS]
+    return [
+        name
+        for name in case.contenders
+        if not quick or name in _QUICK_CONTENDERS or name.endswith("-torch")
+    ]
 
 
 def _measured(

@@ -7,6 +7,7 @@ import functools
 import http.client
 import ssl
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -141,6 +142,44 @@ class Commit(Rows):
             for front, back in ((a, b), (b, a))
         ]
         check_objects(site, result, wanted, size)
+
+
+@attrs.frozen
+class Loader(Workload):
+    """The contents by way of PyTorch's DataLoader.
+
+    Args:
+        workers: Its worker processes.
+    """
+
+    verb = "loader"
+    workers: int = 0
+
+    def prepare(self, contender: Contender) -> Callable[[], Any]:
+        return lambda: contender.loader(self.family, self.workers)
+
+    def check(self, result: Any, site: Site) -> None:
+        size = self.family.size
+        wanted = Counter(hash(content(key, 0, size)) for key in self.family.keys)
+        if Counter(map(hash, result)) != wanted:
+            raise ValueError(f"{len(result)} items, which are not the {self.family.count} objects")
+
+
+class PackedAndBack(Workload):
+    """Local files into archives, and out of them into a directory."""
+
+    verb = "packed_and_back"
+
+    def prepare(self, contender: Contender) -> Callable[[], Any]:
+        paths = self.family.write(contender.new_directory())
+        return lambda: contender.packed_and_back(paths)
+
+    def check(self, result: Any, site: Site) -> None:
+        found = {path.parent.name: path for path in result.rglob("*") if path.is_file()}
+        if len(found) != self.family.count:
+            raise ValueError(f"{len(found)} files instead of {self.family.count}")
+        for name, key in zip(self.family.names, self.family.keys, strict=True):
+            check_file(key, found[name], self.family.size)
 
 
 class Listing(Workload):

@@ -24,6 +24,10 @@ CONTENDERS = {
     "ray": "with_ray:Ray",
     "ray-boto3": "with_ray:RayBoto3",
     "file_dataset-ray": "with_ray:OursOnRay",
+    "file_dataset-torch": "with_torch:Ours",
+    "s3torchconnector-torch": "with_torch:S3torchconnector",
+    "s3dlio-torch": "with_torch:S3dlio",
+    "boto3-torch": "with_torch:Boto3",
 }
 
 

@@ -76,6 +76,14 @@ class Contender:
         """The keys and sizes of the objects, by listing."""
         raise NotImplementedError
 
+    def loader(self, family: Family, workers: int) -> list[bytes]:
+        """The objects' contents by way of PyTorch's DataLoader, in whatever order."""
+        raise NotImplementedError
+
+    def packed_and_back(self, paths: Sequence[Path]) -> Path:
+        """Pack local files into archives there, and unpack these into a directory."""
+        raise NotImplementedError
+
     def new_directory(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self.scratch))
 

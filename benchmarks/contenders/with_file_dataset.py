@@ -81,6 +81,15 @@ class Ours(Contender):
         root = self._library.Url.parse(self._url(family.prefix))
         return [(each.url.key, each.size) for each in store.list(root)]
 
+    def packed_and_back(self, paths: Sequence[Path]) -> Path:
+        names = [path.name for path in paths]
+        table = self._pandas.DataFrame({"id": names, "file.bin": [str(path) for path in paths]})
+        into = self._url(f"packed/{self.new_directory().name}/")
+        packed = self._library.pack(table, into, options=self._options)
+        directory = self.new_directory()
+        self._library.unpack(packed, directory, options=self._options)
+        return directory
+
     def _reader(self, family: Family) -> FrameReader:
         table = self._pandas.DataFrame({"id": range(family.count), "file.bin": self._urls(family)})
         return self._library.reader(dataframe=table, options=self._options)
