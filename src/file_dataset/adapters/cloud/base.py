@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -66,7 +66,8 @@ class CloudStore(PerObjectStore):
 
     # What a cloud does in its own way.
 
-    def _connect(self, bucket: str) -> ObjectStore:
+    def _kind(self) -> Callable[..., ObjectStore]:
+        """What makes obstore's store of a bucket, and of settings that obstore looks at."""
         raise NotImplementedError
 
     def _tag(self, meta: ObjectMeta) -> str | None:
@@ -97,7 +98,12 @@ class CloudStore(PerObjectStore):
     def _connected(self, url: Url) -> ObjectStore:
         try:
             with obstore_errors(url):
-                return self._connect(url.authority)
+                return self._kind()(
+                    url.authority,
+                    config=self._config,
+                    client_options=self._client_options,
+                    retry_config={"max_retries": 0},
+                )
         except StoreError as error:
             # It is the settings, so that nothing else would fare better.
             error.systemic = True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from file_dataset.adapters.cloud.base import CloudStore
 from file_dataset.domain.errors import InvalidUrlError, PreconditionFailedError
@@ -27,15 +27,10 @@ class AzureStore(CloudStore):
         MissingDependencyError: If obstore is not installed.
     """
 
-    def _connect(self, bucket: str) -> ObjectStore:
+    def _kind(self) -> Callable[..., ObjectStore]:
         from obstore.store import AzureStore as Connected
 
-        return Connected(
-            bucket,
-            config=cast(Any, self._config),
-            client_options=cast(Any, self._client_options),
-            retry_config={"max_retries": 0},
-        )
+        return Connected
 
     def _spelled(self, url: Url) -> str:
         if "\\" in url.key:
@@ -62,15 +57,10 @@ class GcsStore(CloudStore):
         MissingDependencyError: If obstore is not installed.
     """
 
-    def _connect(self, bucket: str) -> ObjectStore:
+    def _kind(self) -> Callable[..., ObjectStore]:
         from obstore.store import GCSStore as Connected
 
-        return Connected(
-            bucket,
-            config=cast(Any, self._config),
-            client_options=cast(Any, self._client_options),
-            retry_config={"max_retries": 0},
-        )
+        return Connected
 
     def _tag(self, meta: ObjectMeta) -> str | None:
         return meta["version"]
