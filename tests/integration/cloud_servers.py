@@ -27,9 +27,6 @@ from tests.support import not_here
 from file_dataset.adapters.cloud import AzureStore, GcsStore
 from file_dataset.domain.url import Url
 
-CLOUDS = ("azure", "gcs")
-"""The fixtures of both, and what marks the tests that share one."""
-
 _AZURITE = "azurite/node_modules/azurite/dist/src/blob/main.js"
 # Known to everyone: https://learn.microsoft.com/azure/storage/common/storage-connect-azurite
 _ACCOUNT = "devstoreaccount1"

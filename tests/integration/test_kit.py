@@ -185,7 +185,7 @@ LAYERS: dict[str, Callable[..., Store]] = {
     "cached": cached,
     "all": lambda store: routed(Retrying(Limited(Faulty(store, Faults()), max_concurrent=8))),
 }
-QUICK = {"memory", "local", "fsspec, memory", "fsspec, local"}
+QUICK = {("memory", "bare"), ("local", "bare")}
 # Servers take their time, so there each engine is tried bare on the one or as it is used; what
 # layers do has been seen by then.
 SOME_LAYERS = {
@@ -219,8 +219,8 @@ WRITABLE = [case for case in CASES if "TLS" not in case[0] and case[0] != "http"
 
 
 def each_of(cases):
-    """The cases as parameters; those of an emulator that is slow to start stay together."""
-    clouds = {name: [pytest.mark.xdist_group(name)] for name in ("azure", "gcs")}
+    """The cases as parameters; those of emulators that are slow to start stay together."""
+    clouds = dict.fromkeys(["azure", "gcs"], pytest.mark.xdist_group("clouds"))
     marked = [
         pytest.param(case, marks=clouds.get(case[0], ()), id=", ".join(case)) for case in cases
     ]
@@ -258,10 +258,10 @@ def test_it_does_as_a_dictionary_does(request, place):
 
 
 def examples(store: str, layer: str) -> int:
-    """How many examples: all on what is quick and has no layers, and with those a share."""
+    """How many examples: all where they are quick, and of what is like that or slow a share."""
     all_of_them = PROFILE.max_examples
-    if store not in QUICK:
-        usual = all_of_them // 16
+    if (store, layer) not in QUICK:
+        usual = all_of_them // (8 if store in ("memory", "local") else 16)
     else:
-        usual = all_of_them if layer == "bare" else all_of_them // 8
+        usual = all_of_them
     return soak.times(max(4, usual), most=max(200, all_of_them))

@@ -259,10 +259,10 @@ class TestLimits:
     @pytest.mark.parametrize("verb", [Read, Stat, lambda url: Write(url, b"some bytes")])
     def test_nothing_fails_at_a_server_that_allows_so_many_a_second(self, limiter, verb):
         with static_server(rate=500, limiter=limiter) as server, server.store() as store:
-            outcomes = list(store.run([verb(url) for url in urls_of("slow", 1_500)]))
+            outcomes = list(store.run([verb(url) for url in urls_of("slow", 1_000)]))
             counts = server.counts
         assert [outcome for outcome in outcomes if isinstance(outcome, Failed)] == []
-        assert counts.served == len(outcomes) == 1_500
+        assert counts.served == len(outcomes) == 1_000
         assert counts.refused <= 0.25 * counts.served
 
 
