@@ -17,6 +17,9 @@ PYTEST_ARGS ?=
 BOTH := -n 2 --dist loadgroup
 ARGS ?=
 
+# Tests start hundreds of processes, and each would compile the library anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A pip older than the pins would advertise the newer one; --user is refused in environments.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_USER := 0
