@@ -11,6 +11,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.forking import ended, forked
 from tests.integration.static_server import static_server
 
 from file_dataset.domain.errors import StoreError
@@ -53,29 +54,16 @@ def is_right(name, outcome):
 
 
 def fork(name, store):
-    """A child that reads, and how it is said to have ended: 0 if nothing was wrong."""
-    child = os.fork()
-    if child == 0:
-        ended = 2
-        try:
-            ended = min(1, wrong(store, name))
-            # As any program ends: everything that it has is let go of, but for what other tests
-            # have left. To let go of a cluster of Ray's is to wait for threads of the parent's.
-            gc.collect()
-        finally:
-            os._exit(ended)
-    return child
+    """A child that reads, and ends with 0 if nothing was wrong."""
 
+    def reads() -> bool:
+        found = wrong(store, name)
+        # As any program ends: everything that it has is let go of, but for what other tests
+        # have left. To let go of a cluster of Ray's is to wait for threads of the parent's.
+        gc.collect()
+        return not found
 
-def ends(*children):
-    """How children end, which do not hang."""
-    found = []
-    for child in children:
-        watch = threading.Timer(60, os.kill, (child, 9))
-        watch.start()
-        found.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-        watch.cancel()
-    return found
+    return forked(reads)
 
 
 def read_in_child(store, name, answers):
@@ -101,7 +89,7 @@ class TestProcesses:
                 assert wrong(store, "before") == 0
             children = [fork(f"child-{number}", store) for number in range(3)]
             assert wrong(store, "meanwhile") == 0
-            assert ends(*children) == [0, 0, 0]
+            assert ended(*children) == [0, 0, 0]
             assert wrong(store, "after") == 0
 
     @forks
@@ -110,7 +98,7 @@ class TestProcesses:
             assert wrong(store, "before") == 0
             opened = server.counts.accepted
             for number in range(3):
-                assert ends(fork(f"child-{number}", store)) == [0]
+                assert ended(fork(f"child-{number}", store)) == [0]
             closed = server.counts
             assert wrong(store, "after") == 0
             assert server.counts.accepted == closed.accepted
@@ -129,7 +117,7 @@ class TestProcesses:
             reading = threading.Thread(target=read_on)
             reading.start()
             try:
-                assert ends(*[fork(f"child-{number}", store) for number in range(4)]) == [0] * 4
+                assert ended(*[fork(f"child-{number}", store) for number in range(4)]) == [0] * 4
             finally:
                 stop.set()
                 reading.join()
@@ -145,24 +133,22 @@ class TestProcesses:
                 if number in (0, 700, 1_400):
                     children.append(fork(f"child-{number}", store))
                 right += is_right("loop", outcome)
-            assert ends(*children) == [0, 0, 0]
+            assert ended(*children) == [0, 0, 0]
             assert right == 1_500
 
     @forks
     def test_a_child_does_not_wait_for_outcomes_of_its_parent(self, static):
+        def is_refused() -> bool:
+            with contextlib.suppress(RuntimeError):
+                list(outcomes)
+                return False
+            return True
+
         with static.store(max_in_flight=24) as store:
             outcomes = store.run([Read(url) for url in urls_of("loop", 3_000)])
             next(outcomes)
-            child = os.fork()
-            if child == 0:
-                try:
-                    with contextlib.suppress(RuntimeError):
-                        list(outcomes)
-                        os._exit(1)
-                    os._exit(0)
-                finally:
-                    os._exit(2)
-            assert ends(child) == [0]
+            child = forked(is_refused)
+            assert ended(child) == [0]
             assert sum(is_right("loop", outcome) for outcome in outcomes) == 2_999
 
     @pytest.mark.parametrize("how", ["spawn", "forkserver"])

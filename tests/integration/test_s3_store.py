@@ -13,6 +13,7 @@ import botocore
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
+from tests.forking import ended, forked
 from tests.integration.servers import saying_server, unused_endpoint
 from tests.unit.adapters.s3.wire import RequestLog
 
@@ -292,8 +293,8 @@ class TestProcessesAndThreads:
         reading = threading.Thread(target=read_on)
         reading.start()
         try:
-            children = [fork(lambda: not not_right(store, urls)) for _ in range(3)]
-            assert [wait_for(child) for child in children] == [0, 0, 0]
+            children = [forked(lambda: not not_right(store, urls)) for _ in range(3)]
+            assert ended(*children) == [0, 0, 0]
         finally:
             stop.set()
             reading.join()
@@ -333,21 +334,3 @@ def not_right(store, urls) -> list[object]:
         for outcome in outcomes
         if not is_done(outcome) or outcome.value != bytes([outcome.index]) * 50_000
     ]
-
-
-def fork(holds) -> int:
-    child = os.fork()
-    if child == 0:
-        try:
-            os._exit(0 if holds() else 1)
-        finally:
-            os._exit(2)
-    return child
-
-
-def wait_for(child: int) -> int:
-    watch = threading.Timer(60, os.kill, (child, 9))
-    watch.start()
-    _, status = os.waitpid(child, 0)
-    watch.cancel()
-    return os.waitstatus_to_exitcode(status)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import pickle
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ProfileNotFound
+from tests.forking import ended, forked
 from tests.unit.adapters.s3.wire import KEYS
 
 from file_dataset.adapters.s3 import S3Options, S3Store
@@ -204,18 +204,8 @@ class TestClients:
 
 
 def in_child(holds) -> bool:
-    """Whether something holds in a forked child, which is given half a minute."""
-    child = os.fork()
-    if child == 0:
-        try:
-            os._exit(0 if holds() else 1)
-        finally:
-            os._exit(2)
-    watch = threading.Timer(30, os.kill, (child, 9))
-    watch.start()
-    _, status = os.waitpid(child, 0)
-    watch.cancel()
-    return os.waitstatus_to_exitcode(status) == 0
+    """Whether something holds in a forked child."""
+    return ended(forked(holds)) == [0]
 
 
 class TestProfiles:
