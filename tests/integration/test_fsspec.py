@@ -6,7 +6,7 @@ import sys
 import fsspec
 import pandas as pd
 import pytest
-from tests.unit.api.support import Noted
+from tests.noted import Noted
 
 import file_dataset.fsspec
 from file_dataset import Options, Url, pack, put

@@ -14,7 +14,7 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from tests.commands import COMMAND
 from tests.integration.fault_server import Asked, Said, fault_server, object_of, said
-from tests.unit.api.support import Noted
+from tests.noted import Noted
 
 from file_dataset import FileDatasetError, Options, ingest
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from fsspec.implementations.tar import TarFileSystem as FsspecTar
 from tests.archives import zip_of
-from tests.unit.api.support import Noted
+from tests.noted import Noted
 
 import file_dataset.fsspec as ours
 from file_dataset import IntegrityError, LocalStore, Options, UnsupportedError, Url, pack

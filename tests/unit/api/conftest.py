@@ -6,7 +6,7 @@ import boto3
 import pandas as pd
 import pytest
 from moto import mock_aws
-from tests.unit.api.support import Noted
+from tests.noted import Noted
 
 from file_dataset import MemoryStore, Options, Url
 

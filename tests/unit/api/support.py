@@ -4,33 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-import attrs
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 
 from file_dataset import Pipeline, reader, write_files
-from file_dataset.adapters.layers._layer import Layer
-from file_dataset.domain.outcomes import Outcome
-from file_dataset.domain.requests import Request
-
-T = TypeVar("T")
-
-
-@attrs.frozen(eq=False)
-class Noted(Layer):
-    """Hands everything on, and notes the requests."""
-
-    requests: list[Request[Any]] = attrs.field(factory=list, init=False)
-
-    def run(self, requests: Sequence[Request[T]], /) -> Iterator[Outcome[T]]:
-        self.requests.extend(requests)
-        return self.store.run(requests)
-
-    def verbs_used(self) -> list[str]:
-        return sorted(request.operation for request in self.requests)
 
 
 class Stream:

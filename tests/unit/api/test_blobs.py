@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.unit.api.support import Noted
+from tests.noted import Noted
 
 from file_dataset import MemoryStore, Url
 from file_dataset.api.blobs import BlobTables

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import attrs
 import pytest
-from tests.unit.api.support import Noted
+from tests.noted import Noted
 
 import file_dataset
 from file_dataset import (

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from tests.unit.api.support import Noted, headers_sent
+from tests.noted import Noted
+from tests.unit.api.support import headers_sent
 
 from file_dataset import (
     FileDatasetError,

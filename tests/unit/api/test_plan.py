@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.api.support import KINDS, Noted, table
+from tests.noted import Noted
+from tests.unit.api.support import KINDS, table
 
 from file_dataset import MemoryStore, Options, Pipeline, Url
 from file_dataset.adapters.layers.faulty import Faults, Faulty

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.api.support import KINDS, Noted, table
+from tests.noted import Noted
+from tests.unit.api.support import KINDS, table
 
 from file_dataset import (
     AllRowsFailedError,

@@ -7,7 +7,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.api.support import Noted
+from tests.noted import Noted
 
 from file_dataset.adapters.memory import MemoryStore
 from file_dataset.adapters.scratch import TempScratch

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tests.unit.api.support import Noted
+from tests.noted import Noted
 from torch.utils.data import DataLoader, default_collate
 
 from file_dataset import MemoryStore, NotFoundError, Options, Url

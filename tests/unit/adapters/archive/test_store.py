@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import attrs
 import pytest
 from tests.archives import tar_of, tar_with, zip_of
+from tests.noted import Noted
 
 from file_dataset.adapters.archive import ArchiveStore, known
 from file_dataset.adapters.layers._layer import Layer
@@ -32,22 +33,6 @@ from file_dataset.domain.url import Url
 T = TypeVar("T")
 
 SHARD = Url.parse("memory://bucket/shard.tar")
-
-
-@attrs.frozen(eq=False)
-class Noted(Layer):
-    """Hands everything on, and notes the requests."""
-
-    requests: list[Request[Any]] = attrs.field(factory=list, init=False)
-
-    def run(self, requests: Sequence[Request[T]], /) -> Iterator[Outcome[T]]:
-        self.requests.extend(requests)
-        return self.store.run(requests)
-
-    def taken(self) -> list[Request[Any]]:
-        taken = self.requests[:]
-        self.requests.clear()
-        return taken
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.killing import killed_at
+from tests.noted import Noted
 from tests.unit.adapters.layers.fakes import Watched, in_forked_child, key
-from tests.unit.api.support import Noted
 
 from file_dataset.adapters.layers import _sealed
 from file_dataset.adapters.layers._layer import Layer
