@@ -15,6 +15,16 @@ from pathlib import Path
 import attrs
 import pytest
 
+ON_A_CLUSTER = [
+    pytest.mark.timeout(300),  # starting workers takes long where others work
+    pytest.mark.usefixtures("ray_cluster"),
+    pytest.mark.xdist_group("ray"),
+    # Ray would like these tests' tables to be larger, and pandas Ray's own calls to be newer.
+    pytest.mark.filterwarnings("ignore:The (maximum|minimum) number of concurrent:UserWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
+]
+"""What marks the tests that use the cluster, which is one for all of them."""
+
 _SETTINGS = {
     # By default it listens to the network, writes a token into the home directory, tells its
     # makers that it was used, and draws bars.

@@ -11,19 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import ray
+from tests.integration.clusters import ON_A_CLUSTER
 
 from file_dataset import Options, Pipeline, UnsupportedSchemeError
 from file_dataset.adapters.registry import default as registry
 from file_dataset.ray import PipelineActor
 
-pytestmark = [
-    pytest.mark.timeout(300),  # starting workers takes long where others work
-    pytest.mark.usefixtures("ray_cluster"),
-    pytest.mark.xdist_group("ray"),
-    # Ray would like these tests' tables to be larger, and pandas Ray's own calls to be newer.
-    pytest.mark.filterwarnings("ignore:The (maximum|minimum) number of concurrent:UserWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
-]
+pytestmark = ON_A_CLUSTER
 
 
 def shout(input_dir: Path, output_dir: Path) -> dict[str, Path | None]:

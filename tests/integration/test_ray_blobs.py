@@ -12,19 +12,14 @@ import pyarrow as pa
 import pytest
 import ray
 from ray.data import DataContext
+from tests.integration.clusters import ON_A_CLUSTER
 
 from file_dataset import FileDatasetError, Options
 from file_dataset.api import arrow
 from file_dataset.ray import blob_reader, read_file_dataset
 
+pytestmark = ON_A_CLUSTER
 MIB = 2**20
-
-pytestmark = [
-    pytest.mark.timeout(300),  # starting workers takes long where others work
-    pytest.mark.usefixtures("ray_cluster"),
-    pytest.mark.xdist_group("ray"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
-]
 
 
 def rows_of(tmp_path: Path, sizes, *, bad=()):

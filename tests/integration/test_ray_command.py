@@ -7,11 +7,9 @@ import os
 
 import pytest
 from tests.commands import run_command
+from tests.integration.clusters import ON_A_CLUSTER
 
-pytestmark = [
-    pytest.mark.timeout(300),  # starting workers takes long where others work
-    pytest.mark.xdist_group("ray"),
-]
+pytestmark = ON_A_CLUSTER
 
 FUNCTIONS = """
 import os

@@ -11,17 +11,12 @@ import pytest
 import ray
 from ray.data import DataContext
 from ray.data.checkpoint import CheckpointConfig
+from tests.integration.clusters import ON_A_CLUSTER
 
 from file_dataset import Pipeline, Url
 from file_dataset.ray import read_rows
 
-pytestmark = [
-    pytest.mark.timeout(300),  # starting workers takes long where others work
-    pytest.mark.usefixtures("ray_cluster"),
-    pytest.mark.xdist_group("ray"),
-    pytest.mark.filterwarnings("ignore:The (maximum|minimum) number of concurrent:UserWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
-]
+pytestmark = ON_A_CLUSTER
 
 COLUMNS = {"id": [3, 1, 2], "a.txt": ["s3://b/3", None, "here/../2"], "label": ["x", "y", "z"]}
 

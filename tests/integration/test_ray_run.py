@@ -14,17 +14,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import ray
+from tests.integration.clusters import ON_A_CLUSTER
 
 import file_dataset.ray
 from file_dataset import FileDatasetError, Options, Pipeline, Progress
 
-pytestmark = [
-    pytest.mark.timeout(300),  # starting workers takes long where others work
-    pytest.mark.usefixtures("ray_cluster"),
-    pytest.mark.xdist_group("ray"),
-    pytest.mark.filterwarnings("ignore:The maximum number of concurrent:UserWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
-]
+pytestmark = ON_A_CLUSTER
 
 
 def shout(input_dir: Path, output_dir: Path) -> dict[str, Path | None]:

@@ -10,16 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import ray
+from tests.integration.clusters import ON_A_CLUSTER
 
 from file_dataset import AllRowsFailedError, Options
 from file_dataset.ray import RowSink, blob_reader
 
-pytestmark = [
-    pytest.mark.timeout(300),  # starting workers takes long where others work
-    pytest.mark.usefixtures("ray_cluster"),
-    pytest.mark.xdist_group("ray"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
-]
+pytestmark = ON_A_CLUSTER
 
 
 def blobs(count, **more):

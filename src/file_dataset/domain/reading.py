@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Generic, Self, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import attrs
 
@@ -115,7 +115,7 @@ class Reading(Generic[T]):
         return Values(self._each(indexes))
 
     def _each(self, indexes: Iterable[int]) -> Generator[Outcome[T], None, None]:
-        with self.ahead(indexes) as ahead:
+        with contextlib.closing(self.ahead(indexes)) as ahead:
             for window in ahead.windows():
                 found = window.result()
                 while found:
@@ -144,7 +144,7 @@ class Reading(Generic[T]):
 
 
 class ReadAhead(Generic[T]):
-    """The reading of items, as a context in whose end nothing of it is running any more."""
+    """The reading of items; once it is closed, nothing of it is running any more."""
 
     def __init__(self, reading: Reading[T], indexes: Iterable[int]) -> None:
         self._reading = reading
@@ -174,17 +174,6 @@ class ReadAhead(Generic[T]):
         """Give up what is under way, and wait until that is done."""
         self.give_up()
         self._pool.shutdown()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Values(Iterator[T]):

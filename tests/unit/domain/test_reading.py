@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -112,7 +113,7 @@ def test_others_are_read_while_the_first_are_taken(prefetch, threads, size, dept
 
     store.on_run = note
     reading = Reading(store, items, prefetch=prefetch, threads=threads)
-    with reading.ahead(range(200)) as ahead:
+    with contextlib.closing(reading.ahead(range(200))) as ahead:
         first = next(ahead.windows()).result()
         assert reached.wait(10)
         assert len(first) == size
