@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
 
 from file_dataset.adapters import memory
@@ -30,10 +31,14 @@ def _nothing_is_left_to_the_next():
 
 @pytest.fixture(autouse=True)
 def _what_is_known_of_stores_ends_with_its_test(_nothing_is_left_to_the_next, monkeypatch):
-    """Registrations, mounts and ``memory://``, in this process and in what it pickles."""
+    """Registrations, mounts and ``memory://``, in this process and in what it pickles.
+
+    And the session of who asks boto3 for a client, which keeps the keys that it found first.
+    """
     monkeypatch.setattr(default, "_registered", dict(default._registered))
     monkeypatch.setattr(stores, "_mounted", {})
     monkeypatch.setattr(memory, "_SHARED", {})
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
 def _of_the_process() -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import sys
 import traceback
 import uuid
 from collections.abc import Iterator
@@ -169,6 +170,7 @@ def in_a_shell(moto_s3, tmp_path, monkeypatch) -> None:
     """The settings of somebody who calls the command in a directory of his own."""
     monkeypatch.chdir(tmp_path)
     # As of a process of its own, which the tests are not.
+    monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(import_module("file_dataset.cli.main"), "catch_signals", lambda: None)
     for name, value in KEYS.items():
         monkeypatch.setenv(name.upper(), value)
