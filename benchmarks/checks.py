@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.cases import CASES, OURS
+from benchmarks.measure import Order, measured_apart
 from benchmarks.report import Against
+from benchmarks.servers import serving
 from benchmarks.usage import Usage
 
 if TYPE_CHECKING:
@@ -130,6 +136,43 @@ def _simulated(
     return file_dataset.Pipeline(work, into_path="s3://to/out", options=options), table
 
 
+# --- refusals -----------------------------------------------------------------------------------
+
+
+def refusals(quick: bool) -> list[Against]:
+    """What a server that refuses some requests, whatever their rate, leaves of the throughput."""
+    return [
+        Against(
+            f"{CASES[case].work}, {server}",
+            f"{share:.0%} of the throughput without",
+            f"≥ {bar:.0%}",
+            share >= bar,
+        )
+        for case in ("download-small", "rows", "commit")
+        for server, bar in (("2% of 503s", 0.75), ("10% of 503s", 0.5))
+        for share in [_left_of_throughput(case, server, rounds=3 if quick else 5)]
+    ]
+
+
+def _left_of_throughput(case: str, refusing: str, *, rounds: int) -> float:
+    cores = sorted(os.sched_getaffinity(0))
+    took: dict[str, list[float]] = {"plain": [], refusing: []}
+    with contextlib.ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        sites = {}
+        for server in took:
+            (directory := scratch / server).mkdir()
+            sites[server] = stack.enter_context(serving(server, directory, cores[-1], []))
+        for _ in range(rounds):
+            for server, site in sites.items():
+                order = Order(case, quick=False, contender=OURS, site=site, cores=cores[:1])
+                measured = measured_apart(order, scratch)
+                if measured.problem:
+                    raise RuntimeError(f"{case}, {server}: {measured.problem}")
+                took[server].append(measured.seconds)
+    return statistics.median(took["plain"]) / statistics.median(took[refusing])
+
+
 # --- import -------------------------------------------------------------------------------------
 
 
@@ -155,6 +198,7 @@ def _import_once(code: str) -> float:
 CHECKS: dict[str, Callable[[bool], list[Against]]] = {
     "overlap": overlap,
     "memory": memory,
+    "refusals": refusals,
     "import": import_time,
 }
 

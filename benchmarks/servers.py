@@ -88,13 +88,15 @@ def serving(kind: str, scratch: Path, core: int, families: list[Family]) -> Iter
 
 
 @contextlib.contextmanager
-def _static(scratch: Path, core: int, *, delay_ms: int = 0, tls: bool = False) -> Iterator[Site]:
+def _static(
+    scratch: Path, core: int, *, delay_ms: int = 0, refused: float = 0, tls: bool = False
+) -> Iterator[Site]:
     program = _compiled(scratch)
     (scratch / "block").write_bytes(block())
     certificate = _certificates(scratch) if tls else []
     with _on_core(core):
         started = subprocess.Popen(
-            [str(program), str(scratch / "block"), str(delay_ms), *certificate],
+            [str(program), str(scratch / "block"), str(delay_ms), str(refused), *certificate],
             stdin=subprocess.PIPE,  # the server ends with it, however this process ends
             stdout=subprocess.PIPE,
             text=True,
@@ -214,4 +216,6 @@ KINDS: dict[str, Callable[[Path, int], contextlib.AbstractContextManager[Site]]]
     "plain": _static,
     "tls": lambda scratch, core: _static(scratch, core, tls=True),
     "20ms": lambda scratch, core: _static(scratch, core, delay_ms=20),
+    "2% of 503s": lambda scratch, core: _static(scratch, core, refused=0.02),
+    "10% of 503s": lambda scratch, core: _static(scratch, core, refused=0.1),
 }

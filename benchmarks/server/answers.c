@@ -166,12 +166,18 @@ static void delete(Connection *c, Parts *upload) {
     answer(c, "204 No Content", 0, "");
 }
 
+// Who checks what was uploaded says so by the bucket, and is not kept waiting or refused.
+static bool is_check(Connection *c) {
+    return !strcmp(c->request.bucket, "check");
+}
+
 static void respond(Connection *c) {
     char *method = c->request.method, *id = field(c->request.query, "uploadId");
     Parts *upload = id && strtoull(id, NULL, 10) < upload_count ? &uploads[strtoull(id, NULL, 10)] : NULL;
     bool reads = !strcmp(method, "GET") || !strcmp(method, "HEAD");
     c->state = ANSWERING;
-    if (reads && *c->request.key) get(c);
+    if (!is_check(c) && drand48() < refused) error(c, "503 Slow Down", "SlowDown");
+    else if (reads && *c->request.key) get(c);
     else if (reads && field(c->request.query, "list-type")) list(c);
     else if (!strcmp(method, "PUT") && *c->request.key) put(c, upload);
     else if (!strcmp(method, "POST") && (upload || field(c->request.query, "uploads"))) post(c, upload);

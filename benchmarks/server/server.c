@@ -3,11 +3,12 @@
 // a uvloop protocol needs before it has looked at the request. And because unpinned clients share
 // its core, and Python's TLS would be the bottleneck of large objects.
 //
-//     server BLOCK DELAY_MS [CERTIFICATE KEY]     prints its port; ends with its standard input
+//     server BLOCK DELAY_MS REFUSED [CERTIFICATE KEY]     prints its port; ends with its standard input
 //
 // What it serves is in the keys: "5000x4096/000017.bin" is one of 5,000 objects of 4,096 bytes,
 // cut from the file BLOCK, endlessly repeated, from where the key's hash says (benchmarks/
-// content.py does the same). Objects that are put are kept, until the bucket is deleted.
+// content.py does the same). Objects that are put are kept, until the bucket is deleted. Of all
+// requests the share REFUSED, by chance, is answered with 503.
 
 #include "types.h"
 
@@ -50,8 +51,7 @@ static bool send_answer(Connection *c) {
 }
 
 static bool respond_in_time(Connection *c) {
-    // Who checks what was uploaded says so by the bucket, and does not have to wait.
-    if (!delay || !strcmp(c->request.bucket, "check")) { respond(c); return send_answer(c); }
+    if (!delay || is_check(c)) { respond(c); return send_answer(c); }
     c->state = WAITING;
     c->due = now() + delay;
     c->after = NULL;
@@ -165,7 +165,7 @@ static void read_certificate(char **paths) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3 && argc != 5) return 2;
+    if (argc != 4 && argc != 6) return 2;
     signal(SIGPIPE, SIG_IGN);
     mallopt(M_MMAP_MAX, 0);   // memory is had once, here, and kept: page faults would be measured
     mallopt(M_TRIM_THRESHOLD, -1);
@@ -173,7 +173,8 @@ int main(int argc, char **argv) {
     free(room ? memset(room, 1, READY) : NULL);
     read_block(argv[1]);
     delay = atof(argv[2]) / 1e3;
-    if (argc == 5) read_certificate(argv + 3);
+    refused = atof(argv[3]);
+    if (argc == 6) read_certificate(argv + 4);
     int listening = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;

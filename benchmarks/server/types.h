@@ -57,7 +57,7 @@ typedef struct Connection {
 
 static char *block;
 static size_t period;
-static double delay;
+static double delay, refused;
 static int epoll;
 static SSL_CTX *tls;
 static Object *objects[BUCKETS];

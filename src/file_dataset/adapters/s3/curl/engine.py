@@ -13,7 +13,8 @@ from file_dataset.adapters.s3.carried import Carried
 from file_dataset.adapters.s3.curl.drive import Drive, MakeTask
 from file_dataset.adapters.s3.curl.handles import LONGEST_WAIT, Handles
 from file_dataset.adapters.s3.curl.network import Network
-from file_dataset.adapters.s3.curl.pace import Pace, Rate
+from file_dataset.adapters.s3.curl.pace import Pace
+from file_dataset.adapters.s3.curl.rate import Rate
 from file_dataset.adapters.s3.curl.signing import Keys
 from file_dataset.adapters.s3.curl.tasks import Streams
 
