@@ -49,7 +49,7 @@ test: lint types docs $(DEV)/.azurite ## everything CI runs: linters, types, doc
 SOAK := $(shell grep -rlE --include='test_*.py' 'tests(\.| import )soak' tests)
 
 .PHONY: soak
-soak: $(DEV)/.installed ## hours of kills, schedules and damaged data, which the tests only sample
+soak: $(DEV)/.installed ## half an hour of kills, schedules and damaged data, which the tests only sample
 	@FILE_DATASET_SOAK=1 $(BIN)/pytest -q $(BOTH) --timeout=0 $(PYTEST_ARGS) $(SOAK)
 
 .PHONY: unit
