@@ -18,6 +18,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from tests.integration.fault_server import Asked, Said, crc32, fault_server, object_of, said
 
+from file_dataset import Options, Pipeline
 from file_dataset.adapters.layers.retrying import Retrying
 from file_dataset.adapters.layers.verifying import Verifying
 from file_dataset.adapters.s3 import S3Options, S3Store
@@ -111,6 +112,15 @@ class TestFlippedBytes:
         with fault_server(object_of(BODY, told=told)) as (server, _):
             assert at(server).read(URL) == BODY
 
+    @pytest.mark.parametrize("kind", ["crc32c", "crc64nvme"])
+    def test_checksums_that_nothing_here_can_make_are_left_to_the_md5(self, at, kind):
+        etag = f'"{md5(BODY).hexdigest()}"'
+        told = {f"x_amz_checksum_{kind}": "AAAAAA==", "x_amz_checksum_type": "FULL_OBJECT"}
+        with fault_server(object_of(BODY, etag=etag, sent=flipped(BODY), told=told)) as (server, _):
+            assert at(server).read(URL) == flipped(BODY)
+            with pytest.raises(IntegrityError, match=r"checksum mismatch.* MD5"):
+                at(server, verify_reads="etag").read(URL)
+
     def test_nobody_looks_who_is_not_asked_to(self, at):
         told = {"x_amz_checksum_crc32": "AAAAAA=="}
         with fault_server(object_of(BODY, told=told)) as (server, asked):
@@ -139,6 +149,34 @@ class TestTooFewBytes:
             at(server).read(URL, span=Span(0, 500))
         assert "truncated read: want 500, got 100 bytes" in str(caught.value)
         assert type(caught.value) is IntegrityError
+
+    @pytest.mark.parametrize("etag", ['"1"', '"2"'])
+    def test_fewer_bytes_than_were_said_before_that_are_whole_in_themselves(
+        self, at, etag, tmp_path
+    ):
+        def answer(asked: Asked) -> Said:
+            if asked.method == "HEAD":
+                return said("200 OK", Content_Length=1_024, ETag='"1"')
+            return said("200 OK", BODY[:1_000], ETag=etag)
+
+        with fault_server(answer) as (server, asked):
+            result = Pipeline(
+                lambda inside: {"b.txt": inside / "a.txt"},
+                into_path=tmp_path / "out",
+                options=Options(stores={"s3://": at(server)}),
+                max_staging_bytes=10_000,
+            ).run([{"id": 1, "a.txt": str(URL)}])
+        if etag == '"2"':
+            # It was written anew meanwhile.
+            assert (tmp_path / "out/1/b.txt").read_bytes() == BODY[:1_000]
+            return
+        (failure,) = result.failures
+        assert (failure["error"], failure["stage"]) == ("IntegrityError", "read")
+        assert failure["message"] == (
+            "s3://bucket/key: size mismatch: the store said that it has 1024 bytes, and gave 1000"
+        )
+        assert [each.method for each in asked] == ["HEAD", "GET"]
+        assert list(tmp_path.rglob("*.txt")) == []
 
 
 class Expiring:

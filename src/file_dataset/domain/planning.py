@@ -19,7 +19,8 @@ from file_dataset.domain.rehearsing import Looking, Rehearsal
 from file_dataset.domain.requests import Download, Stat
 from file_dataset.domain.resuming import Resuming
 from file_dataset.domain.rows import Row, RowDone, RowFailure, RowId, RowSkipped
-from file_dataset.domain.staging import Unfetched, refused_if_too_large
+from file_dataset.domain.sizes import refused_if_too_large
+from file_dataset.domain.staging import Unfetched
 from file_dataset.domain.stopping import Stop, Stopping
 from file_dataset.domain.store import Store
 from file_dataset.domain.url import Url

@@ -58,7 +58,8 @@ class Row:
             clashes := clashing_names(name for name, url in value.items() if url is not None)
         ):
             raise InvalidDatasetError(
-                f"row {self.id!r}: {clashes[0]!r} would be a file and a directory at once"
+                f"row {self.id!r}: {clashes[0]!r} would be a file and a directory at once, "
+                f"for {next(name for name in value if name.startswith(f'{clashes[0]}/'))!r}"
             )
 
     @property

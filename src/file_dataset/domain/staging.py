@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeAlias, overload
@@ -12,13 +12,13 @@ from typing import TypeAlias, overload
 import attrs
 
 from file_dataset.domain.budget import Budget, Share
-from file_dataset.domain.errors import NoSpaceError
 from file_dataset.domain.files import local_errors
 from file_dataset.domain.objects import ObjectInfo
 from file_dataset.domain.plan import RowResult, run_rows, windows
 from file_dataset.domain.ports import Scratch
 from file_dataset.domain.requests import Download, Stat
-from file_dataset.domain.rows import Cause, Row, RowDone, RowFailure, RowSkipped
+from file_dataset.domain.rows import Row, RowDone, RowFailure, RowSkipped
+from file_dataset.domain.sizes import bytes_of, other_sizes, refused_if_too_large
 from file_dataset.domain.store import Store
 from file_dataset.domain.threads import ahead, closing
 from file_dataset.domain.timeline import Span
@@ -61,17 +61,19 @@ class StagedFiles:
 
 @attrs.frozen
 class _Sized:
-    """A row, and what it needs of the budget as far as that is known."""
+    """A row, what its files are as far as that was asked for, and what it needs of the budget."""
 
     row: Row
+    infos: Mapping[str, ObjectInfo | None] = attrs.field(factory=dict)
     size: int = 0
 
 
 @attrs.frozen
 class _Admitted:
-    """A row that has its share of the budget."""
+    """A row that has its share of the budget, and what its files were said to be."""
 
     row: Row
+    infos: Mapping[str, ObjectInfo | None]
     share: Share
 
 
@@ -181,7 +183,8 @@ class Staging:
                         window = []
                     if not self.budget.wait_for_room(each.size):
                         return
-                    window.append(_Admitted(each.row, self.budget.share(each.size)))
+                    share = self.budget.share(each.size)
+                    window.append(_Admitted(each.row, each.infos, share))
                 if len(window) >= pace.rows:
                     yield window
                     window = []
@@ -209,7 +212,7 @@ class Staging:
         allowed = refused_if_too_large(asked, self.budget)
         if isinstance(allowed, RowFailure):
             return allowed
-        return _Sized(allowed.row, _bytes_of(allowed))
+        return _Sized(allowed.row, allowed.values, bytes_of(allowed))
 
     def _fetch_window(
         self, window: _Window, untaken: set[StagedFiles], pace: _Pace
@@ -238,8 +241,10 @@ class Staging:
                 result = next(results)
                 each, files = next(following)
                 if isinstance(result, RowDone):
+                    result = other_sizes(each.infos, result) or result
+                if isinstance(result, RowDone):
                     files.infos.update(result.values)
-                    each.share.resize(_bytes_of(result))
+                    each.share.resize(bytes_of(result))
                     pace.note(each.share.size)
                     files.spans.append(Span(begun, time.monotonic(), len(rows)))
                     yield files
@@ -255,19 +260,3 @@ class Staging:
             path = opening.enter_context(self.scratch.open())
             output = opening.enter_context(self.scratch.open()) if self.with_output else None
             return StagedFiles(admitted.row, path, output, opening.pop_all())
-
-
-def refused_if_too_large(asked: RowResult[ObjectInfo], budget: Budget) -> RowResult[ObjectInfo]:
-    """A row of known sizes; a failure if it never fits into the budget."""
-    if isinstance(asked, RowFailure) or budget.allows(needed := _bytes_of(asked)):
-        return asked
-    error = NoSpaceError(
-        f"the row needs {needed} bytes of temporary space, allowed are {budget.limit} "
-        "(max_staging_bytes)"
-    )
-    error.common_cause = ""  # it is this row that is large, and not the disk that is full
-    return RowFailure(asked.row.id, "read", (Cause.of(error, file="", url=""),))
-
-
-def _bytes_of(known: RowDone[ObjectInfo]) -> int:
-    return sum(info.size for info in known.values.values() if info is not None)

@@ -56,7 +56,9 @@ def test_the_name_of_an_absent_file_has_to_make_a_path_too():
 
 
 def test_a_row_has_no_file_that_is_a_directory_too():
-    with pytest.raises(InvalidDatasetError, match="'a' would be a file and a directory"):
+    with pytest.raises(
+        InvalidDatasetError, match="'a' would be a file and a directory at once, for 'a/b'"
+    ):
         Row(1, {"a": HERE, "a/b": HERE})
 
 

@@ -264,7 +264,7 @@ BATCHES = {
 def test_batches_follow_the_size_of_the_rows(size, expected, scratch, monkeypatch):
     store, rows = table([[0]] * sum(expected))
     # As if the files were that large.
-    monkeypatch.setattr("file_dataset.domain.staging._bytes_of", lambda _: size)
+    monkeypatch.setattr("file_dataset.domain.staging.bytes_of", lambda _: size)
     store_ = Watched(store, scratch)
     staging = Staging(store_, scratch, prefetch=64)
     with stage(staging, rows) as staged:
