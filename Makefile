@@ -49,8 +49,9 @@ test: lint types docs $(DEV)/.azurite ## everything CI runs: linters, types, doc
 SOAK := $(shell grep -rlE --include='test_*.py' 'tests(\.| import )soak' tests)
 
 .PHONY: soak
-soak: $(DEV)/.installed ## half an hour of kills, schedules and damaged data, which the tests only sample
+soak: $(DEV)/.installed ## half an hour of kills, schedules, damaged data and missing guards
 	@FILE_DATASET_SOAK=1 $(BIN)/pytest -q $(BOTH) --timeout=0 $(PYTEST_ARGS) $(SOAK)
+	@$(BIN)/python -m tests.mutations
 
 .PHONY: unit
 unit: $(DEV)/.installed ## the quick tests only; PYTEST_ARGS="-k url -x" narrows them
