@@ -11,14 +11,13 @@ from typing import Any, Literal
 
 from file_dataset.api import _wiring
 from file_dataset.api._arguments import (
-    at_least,
     count_or_share,
     one_destination,
     one_of,
-    time_limit,
 )
 from file_dataset.api.cells import CellRows, sound_cells
 from file_dataset.api.committing import ArchiveKind, CommitMode, Committing
+from file_dataset.api.execution import Execution, Isolation
 from file_dataset.api.frames import RowTable
 from file_dataset.api.options import Options
 from file_dataset.api.plans import Plan
@@ -31,13 +30,9 @@ from file_dataset.api.writer import destination
 from file_dataset.domain.calling import RowFunction, UserFunction
 from file_dataset.domain.commit import IfExists
 from file_dataset.domain.destination import Exclusive
-from file_dataset.domain.pipeline import Pipelining
 from file_dataset.domain.plan import RowResult
-from file_dataset.domain.planning import Planning
 from file_dataset.domain.ports import Observer
 from file_dataset.domain.programs import output_names
-from file_dataset.domain.reporting import About
-from file_dataset.domain.staging import Staging
 from file_dataset.domain.stopping import Stopping
 from file_dataset.domain.threads import closing
 from file_dataset.domain.timeline import Timeline
@@ -130,7 +125,7 @@ class Pipeline:
         into_path: str | os.PathLike[str] | None = None,
         options: Options | None = None,
         workers: int = 1,
-        isolation: Literal["thread", "process"] = "thread",
+        isolation: Isolation = "thread",
         timeout: float | None = None,
         prefetch: int = PREFETCH,
         max_staging_bytes: int | None = None,
@@ -145,12 +140,11 @@ class Pipeline:
         keep_failed: str | os.PathLike[str] | None = None,
         progress: bool | Observer | None = None,
     ) -> None:
-        self._function = RowFunction.of(fn)
-        self._store = _wiring.store_for_tables(options)
-        self._check = _wiring.scheme_check(self._store)
-        self._into = destination(one_destination(write_options, into_path), self._store)
-        self._committing = Committing.of(
-            self._store,
+        store = _wiring.store_for_tables(options)
+        self._check = _wiring.scheme_check(store)
+        self._into = destination(one_destination(write_options, into_path), store)
+        committing = Committing.of(
+            store,
             self._into,
             commit=commit,
             if_exists=if_exists,
@@ -158,31 +152,34 @@ class Pipeline:
             exclusive=exclusive,
             archive=archive,
         )
-        self._workers = at_least("workers", workers, 1)
-        self._isolation = one_of("isolation", isolation, ("thread", "process"))
-        self._timeout = time_limit(timeout, isolation)
-        self._prefetch = at_least("prefetch", prefetch, 0)
-        if max_staging_bytes is not None:
-            at_least("max_staging_bytes", max_staging_bytes, 1)
-        self._max_staging_bytes = max_staging_bytes
+        self._execution = Execution(
+            RowFunction.of(fn),
+            store,
+            committing,
+            workers,
+            isolation,
+            timeout,
+            prefetch,
+            max_staging_bytes,
+            None if keep_failed is None else Path(keep_failed).absolute(),
+        )
         self._on_error = one_of("on_error", on_error, ("drop", "keep", "raise"))
         self._if_all_fail = one_of("if_all_fail", if_all_fail, ("raise", "empty", None))
         self._max_failures = count_or_share("max_failures", max_failures)
-        self._keep_failed = None if keep_failed is None else Path(keep_failed).absolute()
         self._progress = progress
         self._is_copy = False
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_committing": self._committing.of_one_run()}
+        return {**self.__dict__, "_execution": self._execution.of_one_run()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _is_copy=True)
         # Another machine may lack a distribution that brings a store.
-        self._check = _wiring.scheme_check(self._store, names_host=True)
+        self._check = _wiring.scheme_check(self._execution.store, names_host=True)
 
     def __repr__(self) -> str:
-        into = self._into.redacted
-        return f"Pipeline({self._name}, into_path={into!r}, workers={self._workers})"
+        how, into = self._execution, self._into.redacted
+        return f"Pipeline({how.name}, into_path={into!r}, workers={how.workers})"
 
     def __call__(self, dataframe: Any) -> Any:
         """The table of the rows that came through: their ids, and the URLs of their outputs.
@@ -240,19 +237,10 @@ class Pipeline:
         (1, 4, [2])
         """
         self._check(self._into, "into_path")
-        names = self._function.columns if outputs is None else output_names(outputs)
+        made = self._execution.function.columns if outputs is None else output_names(outputs)
         table = examined(dataframe, check=self._check)
-        planning = Planning(
-            self._store,
-            _wiring.temp_scratch(None),
-            _wiring.staging_budget(self._max_staging_bytes, None),
-            self._prefetch,
-            self._workers,
-            names or None,
-            publisher=lambda store: self._committing.over(store).publisher(),
-            resuming=lambda store: self._committing.over(store).resuming(),
-        )
-        return Plan.of(planning.run(table.rows), table.faults, total=table.total)
+        planned = self._execution.planned(table.rows, made or None)
+        return Plan.of(planned, table.faults, total=table.total)
 
     def begin(self, dataframe: Any, *, engine: Engine | None = None) -> Run:
         """A run of which the result can be had also if it is interrupted.
@@ -277,7 +265,7 @@ class Pipeline:
         self._check(self._into, "into_path")
         sound_cells(rows.columns, rows.ids, self._check)
         with (
-            self._here(len(rows)) as pipelining,
+            self._execution.here(len(rows)) as pipelining,
             closing(pipelining.run(rows)) as results,
         ):
             yield from results
@@ -291,31 +279,15 @@ class Pipeline:
         timeline = Timeline()
         return Run(
             table,
-            Report(table, self._function.columns),
+            Report(table, self._execution.function.columns),
             Stopping(len(table.rows), self._max_failures),
             parts=functools.partial(self._parts, len(table.rows), engine, timeline),
             raises=self._on_error == "raise",
             again=functools.partial(self._run_table, engine=engine),
             timeline=timeline,
-            about=self._about(engine),
-            read=self._store.read,
+            about=self._execution.about(engine=_called(engine)),
+            read=self._execution.store.read,
         )
-
-    def _about(self, engine: Engine | None) -> About:
-        settings = {
-            "workers": str(self._workers),
-            "isolation": self._isolation,
-            "commit": self._committing.commit,
-            "if_exists": self._committing.if_exists,
-            "run by": "this process" if engine is None else "a cluster",
-        }
-        return _wiring.about(self._name, self._into.redacted, settings)
-
-    @property
-    def _name(self) -> str:
-        """The function's name, and not its repr(), which may hold secrets as a partial's does."""
-        fn = self._function.fn
-        return str(getattr(fn, "__qualname__", type(fn).__qualname__))
 
     def _parse(self, dataframe: Any) -> RowTable:
         self._check(self._into, "into_path")
@@ -328,43 +300,18 @@ class Pipeline:
         """What one run over so many rows is done with, and who is told of it."""
         with (
             _wiring.observing(self._progress) as observe,
-            self._here(rows, timeline)
+            self._execution.here(rows, timeline)
             if engine is None
             else contextlib.nullcontext(engine) as taken,
         ):
             yield observe, taken
-
-    @contextlib.contextmanager
-    def _here(self, rows: int, timeline: Timeline | None = None) -> Iterator[Pipelining]:
-        """What takes so many rows through in this process, of which nothing is left in the end."""
-        with (
-            _wiring.temp_scratch(None) as scratch,
-            _wiring.calling(
-                self._function,
-                isolation=self._isolation,
-                workers=max(1, min(self._workers, rows)),
-                timeout=self._timeout,
-            ) as caller,
-        ):
-            staging = Staging(
-                self._store,
-                scratch,
-                self._prefetch,
-                with_output=self._function.takes_output,
-                budget=_wiring.staging_budget(self._max_staging_bytes, None),
-            )
-            yield Pipelining(
-                staging,
-                caller,
-                self._committing.publisher(),
-                self._workers,
-                self._keep_failed,
-                self._committing.resuming(),
-                timeline,
-            )
 
     @property
     def _raises_if_all_fail(self) -> bool:
         if self._if_all_fail is None:
             return not self._is_copy and self._on_error != "keep"
         return self._if_all_fail == "raise"
+
+
+def _called(engine: Engine | None) -> str:
+    return "local" if engine is None else type(engine).__module__.split(".")[1]

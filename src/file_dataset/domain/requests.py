@@ -124,18 +124,18 @@ class Download(Request[ObjectInfo]):
     the store tells one. When it was written is told where that costs nothing.
 
     Attributes:
-        target: The path as a text; there are many, and few are needed as a Path.
+        local: The path as a text; there are many, and few are needed as a Path.
     """
 
     __match_args__ = ("url", "path")
 
     url: Url = attrs.field(validator=_names_an_object)
-    target: str = attrs.field(converter=_as_text, alias="path")
+    local: str = attrs.field(converter=_as_text, alias="path")
 
     @property
     def path(self) -> Path:
         """Where the file will be."""
-        return Path(self.target)
+        return Path(self.local)
 
 
 @attrs.frozen
@@ -143,19 +143,19 @@ class Upload(_Writing):
     """Make an object of a local file, all of it or nothing.
 
     Attributes:
-        source: The path as a text, as ``Download`` has one.
+        local: The path as a text, as ``Download`` has one.
     """
 
     __match_args__ = ("path", "url", "mode")
 
-    source: str = attrs.field(converter=_as_text, alias="path")
+    local: str = attrs.field(converter=_as_text, alias="path")
     url: Url = attrs.field(validator=_names_an_object)
     mode: WriteMode = attrs.field(default=OVERWRITE, validator=_is_mode)
 
     @property
     def path(self) -> Path:
         """The file."""
-        return Path(self.source)
+        return Path(self.local)
 
 
 @attrs.frozen

@@ -169,7 +169,7 @@ def test_a_pickled_pipeline_takes_its_mounts_along(tmp_path, monkeypatch):
     monkeypatch.setattr(_wiring.stores, "_mounted", {})
     again = pickle.loads(pickled)
     again([{"id": 1, "a.txt": tmp_path / "a"}])
-    (served,) = [store.store for store in again._store.mounts.values()]
+    (served,) = [store.store for store in again._execution.store.mounts.values()]
     assert "Download" in served.verbs_used()
 
 

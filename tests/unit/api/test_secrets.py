@@ -100,7 +100,7 @@ OBJECTS: dict[str, Any] = {
     "Pipeline of a partial": lambda: Pipeline(
         functools.partial(work, token=CANARY), into_path="out"
     ),
-    "store": lambda: Pipeline(work, into_path="out", options=secret_options())._store,
+    "store": lambda: Pipeline(work, into_path="out", options=secret_options())._execution.store,
     "row": lambda: reader(row={"a": SIGNED.format("a")}, options=secret_options()),
     "frame": lambda: reader([{"id": 1, "a": SIGNED.format("a")}], options=secret_options()),
     "Url": lambda: Url.parse(SIGNED.format("a")),

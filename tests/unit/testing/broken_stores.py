@@ -5,6 +5,7 @@ import os
 import pickle
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -522,6 +523,8 @@ class LooksBeforeItCreates(LocalStore):
         if mode is CREATE:
             if Path(url.path).exists():
                 raise AlreadyExistsError("exists already")
+            # So that others look meanwhile, however busy the machine is.
+            time.sleep(0.001)
             mode = OVERWRITE
         super()._write(url, data, mode)
 

@@ -80,7 +80,7 @@ class Batch:
         """The task of a request. Raises Declined if it is one for boto3."""
         match request:
             case Download(url):
-                sink = AtPath(url, request.target)
+                sink = AtPath(url, request.local)
                 return Fetch(url, self._place(url), sink, self._terms)
             case Read(url, None):
                 return Fetch(url, self._place(url), InMemory(), self._terms)
@@ -95,7 +95,7 @@ class Batch:
         match request:
             case Upload(url=url, mode=mode):
                 place, verify = self._place(url), self._verify_writes
-                path = request.source
+                path = request.local
                 return SendFile(url, place, path, most=self._most, mode=mode, verify=verify)
             case Write(url, data, mode):
                 if memoryview(data).nbytes < self._most:

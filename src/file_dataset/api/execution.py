@@ -1,0 +1,123 @@
+"""How rows are taken through a function in this process, as the user says it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import attrs
+
+from file_dataset.api import _wiring
+from file_dataset.api._arguments import at_least, one_of, time_limit
+from file_dataset.api.committing import Committing
+from file_dataset.domain.calling import RowFunction
+from file_dataset.domain.pipeline import Pipelining
+from file_dataset.domain.planning import Planned, Planning
+from file_dataset.domain.reporting import About
+from file_dataset.domain.rows import Row
+from file_dataset.domain.staging import Staging
+from file_dataset.domain.store import Store
+from file_dataset.domain.timeline import Timeline
+
+Isolation: TypeAlias = Literal["thread", "process"]
+
+
+@attrs.frozen
+class Execution:
+    """How rows are taken through a function in this process; ``Pipeline`` tells of each argument.
+
+    Args:
+        function: The function.
+        store: Where files are.
+        committing: How rows come to their destination.
+        workers: How many rows are in the function at a time.
+        isolation: Whether it runs in this process or in others.
+        timeout: Seconds that it may take for a row; None for as long as it takes.
+        prefetch: How many rows may be fetched and not yet be in it.
+        max_staging_bytes: How many bytes of fetched files there may be at a time.
+        keep_failed: Where the directories of rows are kept that failed in it, or after it.
+    """
+
+    function: RowFunction
+    store: Store
+    committing: Committing
+    workers: int
+    isolation: Isolation
+    timeout: float | None
+    prefetch: int
+    max_staging_bytes: int | None
+    keep_failed: Path | None
+
+    def __attrs_post_init__(self) -> None:
+        at_least("workers", self.workers, 1)
+        one_of("isolation", self.isolation, ("thread", "process"))
+        time_limit(self.timeout, self.isolation)
+        at_least("prefetch", self.prefetch, 0)
+        if self.max_staging_bytes is not None:
+            at_least("max_staging_bytes", self.max_staging_bytes, 1)
+
+    def of_one_run(self) -> Execution:
+        """The same for copies that work on parts of the same data."""
+        return attrs.evolve(self, committing=self.committing.of_one_run())
+
+    @contextlib.contextmanager
+    def here(self, rows: int, timeline: Timeline | None = None) -> Iterator[Pipelining]:
+        """What takes so many rows through in this process, of which nothing is left in the end."""
+        with (
+            _wiring.temp_scratch(None) as scratch,
+            _wiring.calling(
+                self.function,
+                isolation=self.isolation,
+                workers=max(1, min(self.workers, rows)),
+                timeout=self.timeout,
+            ) as caller,
+        ):
+            staging = Staging(
+                self.store,
+                scratch,
+                self.prefetch,
+                with_output=self.function.takes_output,
+                budget=_wiring.staging_budget(self.max_staging_bytes, None),
+            )
+            yield Pipelining(
+                staging,
+                caller,
+                self.committing.publisher(),
+                self.workers,
+                self.keep_failed,
+                self.committing.resuming(),
+                timeline,
+            )
+
+    def planned(self, rows: Sequence[Row], outputs: Sequence[str] | None) -> Planned:
+        """What would become of rows, of which the function makes files of these names."""
+        planning = Planning(
+            self.store,
+            _wiring.temp_scratch(None),
+            _wiring.staging_budget(self.max_staging_bytes, None),
+            self.prefetch,
+            self.workers,
+            outputs,
+            publisher=lambda store: self.committing.over(store).publisher(),
+            resuming=lambda store: self.committing.over(store).resuming(),
+        )
+        return planning.run(rows)
+
+    @property
+    def name(self) -> str:
+        """The function's name, and not its repr(), which may hold secrets as a partial's does."""
+        fn = self.function.fn
+        return str(getattr(fn, "__qualname__", type(fn).__qualname__))
+
+    def about(self, *, engine: str) -> About:
+        """What is worth knowing of a run, for who looks at its report."""
+        settings: Mapping[str, str] = {
+            "workers": str(self.workers),
+            "isolation": self.isolation,
+            "commit": self.committing.commit,
+            "if_exists": self.committing.if_exists,
+            "engine": engine,
+        }
+        return _wiring.about(self.name, self.committing.destination.into.redacted, settings)
