@@ -258,7 +258,7 @@ def test_it_does_as_a_dictionary_does(request, place):
 
 
 def examples(store: str, layer: str) -> int:
-    """How many examples: all where they are quick, and of what is like that or slow a share."""
+    """How many examples: all of the two quickest; a share under layers, and where it takes long."""
     all_of_them = PROFILE.max_examples
     if (store, layer) not in QUICK:
         usual = all_of_them // (8 if store in ("memory", "local") else 16)

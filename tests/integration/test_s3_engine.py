@@ -59,7 +59,7 @@ def fork(name, store):
     def reads() -> bool:
         found = wrong(store, name)
         # As any program ends: everything that it has is let go of, but for what other tests
-        # have left. To let go of a cluster of Ray's is to wait for threads of the parent's.
+        # have left, which is none of its business.
         gc.collect()
         return not found
 
