@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import ipaddress
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -130,6 +131,16 @@ def no_aws_settings():
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
+
+
+@pytest.fixture
+def what_the_command_takes_is_given_back(monkeypatch):
+    """For who calls it in the tests' process: signals, and the directory of users' functions."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 @pytest.fixture

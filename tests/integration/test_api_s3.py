@@ -101,7 +101,10 @@ def test_what_is_too_large_costs_no_body(options, frame):
     assert counts == {"HeadObject": 8, "bytes": 0}
 
 
-def test_copies_within_s3_are_made_by_the_server(options, frame, bucket, held):
+def test_copies_within_s3_are_made_by_the_server(options, frame, bucket, held, rclone_s3):
+    # At times rclone asks to try again where two make one directory, and that is a request more.
+    for row in frame:
+        rclone_s3.path_of(bucket.joined("out", str(row["id"]))).mkdir(parents=True)
     with requests(options) as counts:
         write_files(frame, into_path=str(bucket.joined("out")), options=options)
     assert counts["CopyObject"] == 8

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import pickle
-import sys
 import traceback
 import uuid
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -166,12 +164,9 @@ def test_a_pipeline_that_was_given_no_secret_takes_none_along(bucket, moto_s3, m
 
 
 @pytest.fixture
-def in_a_shell(moto_s3, tmp_path, monkeypatch) -> None:
+def in_a_shell(moto_s3, tmp_path, monkeypatch, what_the_command_takes_is_given_back) -> None:
     """The settings of somebody who calls the command in a directory of his own."""
     monkeypatch.chdir(tmp_path)
-    # As of a process of its own, which the tests are not.
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(import_module("file_dataset.cli.main"), "catch_signals", lambda: None)
     for name, value in KEYS.items():
         monkeypatch.setenv(name.upper(), value)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", moto_s3.endpoint.replace("//", f"//u:{CANARY}@"))

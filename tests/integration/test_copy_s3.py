@@ -47,6 +47,7 @@ def test_a_directory_goes_to_s3_through_it_and_back(rclone_s3, tree, tmp_path):
     assert files_in(tmp_path / "back") == files_in(tree)
 
 
+@pytest.mark.usefixtures("what_the_command_takes_is_given_back")
 def test_the_command_accounts_for_each_object(rclone_s3, tree, monkeypatch, capfd):
     bucket = rclone_s3.make_bucket()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", rclone_s3.access_key)
