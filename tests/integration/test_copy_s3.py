@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
+from tests.commands import run_command
 from tests.integration.relay import relay
 
 from file_dataset import Options
 from file_dataset.api.copying import copy_below
-from file_dataset.cli.main import main
 
 
 @pytest.fixture
@@ -47,18 +48,18 @@ def test_a_directory_goes_to_s3_through_it_and_back(rclone_s3, tree, tmp_path):
     assert files_in(tmp_path / "back") == files_in(tree)
 
 
-@pytest.mark.usefixtures("what_the_command_takes_is_given_back")
-def test_the_command_accounts_for_each_object(rclone_s3, tree, monkeypatch, capfd):
+def test_the_command_accounts_for_each_object(rclone_s3, tree, tmp_path):
     bucket = rclone_s3.make_bucket()
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", rclone_s3.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", rclone_s3.secret_key)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", rclone_s3.endpoint)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with pytest.raises(SystemExit) as end:
-        main(["cp", str(tree), f"{bucket}/x/", "--json"])
-    told = json.loads(capfd.readouterr().out)
-    assert end.value.code == 0
-    assert {each["target"]: each["size"] for each in told} == {
+    keys = {
+        "AWS_ACCESS_KEY_ID": rclone_s3.access_key,
+        "AWS_SECRET_ACCESS_KEY": rclone_s3.secret_key,
+        "AWS_ENDPOINT_URL_S3": rclone_s3.endpoint,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    told = ["cp", str(tree), f"{bucket}/x/", "--json"]
+    code, out, err = run_command(told, cwd=tmp_path, env={**os.environ, **keys})
+    assert (code, err) == (0, "")
+    assert {each["target"]: each["size"] for each in json.loads(out)} == {
         f"{bucket}/x/{name}": len(data) for name, data in files_in(tree).items()
     }
     assert files_in(rclone_s3.path_of(bucket.joined("x"))) == files_in(tree)

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from tests.integration.browsers import chromium, looking
+from tests.noted import Noted
 
 from file_dataset import MemoryStore, MissingDependencyError, Options, Pipeline, RunResult, Url
 from file_dataset.adapters.report.thumbnails import thumbnail
+from file_dataset.domain.objects import Span
+from file_dataset.domain.requests import Read
 
 ROWS, FAILED = 1000, 30
 MARKUP = "<script>document.title='mine'<"
@@ -148,6 +151,20 @@ def test_a_run_of_which_little_is_known_has_a_page_too(rows, tmp_path):
     result = Pipeline(draw, into_path="memory://out", options=options_with([])).run(table)
     result.report(tmp_path / "run.html")
     assert f"{rows} failed" in (tmp_path / "run.html").read_text()
+
+
+def test_of_a_huge_picture_no_more_is_read_than_anybody_would_show(tmp_path):
+    noted = Noted(MemoryStore())
+    noted.write(Url.parse("memory://in/7"), b"7")
+    options = Options(stores={"memory://": noted})
+    rows = [{"id": 7, "scan.txt": "memory://in/7"}]
+    result = Pipeline(draw, into_path="memory://out", options=options).run(rows)
+    del noted.requests[:]
+    result.report(tmp_path / "run.html")
+    (read,) = noted.requests
+    assert isinstance(read, Read)
+    assert read.span == Span(0, 32 << 20)
+    assert "data:image/webp" in (tmp_path / "run.html").read_text()
 
 
 def test_a_page_that_cannot_be_made_says_what_is_missing(result, tmp_path, monkeypatch):

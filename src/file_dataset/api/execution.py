@@ -13,6 +13,7 @@ from file_dataset.api import _wiring
 from file_dataset.api._arguments import at_least, one_of, time_limit
 from file_dataset.api.committing import Committing
 from file_dataset.domain.calling import RowFunction
+from file_dataset.domain.objects import Span
 from file_dataset.domain.pipeline import Pipelining
 from file_dataset.domain.planning import Planned, Planning
 from file_dataset.domain.reporting import About
@@ -20,6 +21,9 @@ from file_dataset.domain.rows import Row
 from file_dataset.domain.staging import Staging
 from file_dataset.domain.store import Store
 from file_dataset.domain.timeline import Timeline
+from file_dataset.domain.url import Url
+
+_LARGEST_SAMPLE = 32 << 20  # bytes of a picture that a report shows
 
 Isolation: TypeAlias = Literal["thread", "process"]
 
@@ -105,19 +109,23 @@ class Execution:
         )
         return planning.run(rows)
 
+    def beginning(self, url: Url) -> bytes:
+        """As much of an object, however large it may be, as a report has use for."""
+        return self.store.read(url, span=Span(0, _LARGEST_SAMPLE))
+
     @property
     def name(self) -> str:
         """The function's name, and not its repr(), which may hold secrets as a partial's does."""
         fn = self.function.fn
         return str(getattr(fn, "__qualname__", type(fn).__qualname__))
 
-    def about(self, *, engine: str) -> About:
+    def about(self, *, by: str) -> About:
         """What is worth knowing of a run, for who looks at its report."""
         settings: Mapping[str, str] = {
             "workers": str(self.workers),
             "isolation": self.isolation,
             "commit": self.committing.commit,
             "if_exists": self.committing.if_exists,
-            "engine": engine,
+            "run by": by,
         }
         return _wiring.about(self.name, self.committing.destination.into.redacted, settings)

@@ -285,8 +285,8 @@ class Pipeline:
             raises=self._on_error == "raise",
             again=functools.partial(self._run_table, engine=engine),
             timeline=timeline,
-            about=self._execution.about(engine=_called(engine)),
-            read=self._execution.store.read,
+            about=self._execution.about(by="this process" if engine is None else "a cluster"),
+            read=self._execution.beginning,
         )
 
     def _parse(self, dataframe: Any) -> RowTable:
@@ -311,7 +311,3 @@ class Pipeline:
         if self._if_all_fail is None:
             return not self._is_copy and self._on_error != "keep"
         return self._if_all_fail == "raise"
-
-
-def _called(engine: Engine | None) -> str:
-    return "local" if engine is None else type(engine).__module__.split(".")[1]
