@@ -17,6 +17,7 @@ from file_dataset import MemoryStore, MissingDependencyError, Options, Pipeline,
 from file_dataset.adapters.report.thumbnails import thumbnail
 from file_dataset.domain.objects import Span
 from file_dataset.domain.requests import Read
+from file_dataset.domain.rows import RowDone
 
 ROWS, FAILED = 1000, 30
 MARKUP = "<script>document.title='mine'<"
@@ -151,6 +152,36 @@ def test_a_run_of_which_little_is_known_has_a_page_too(rows, tmp_path):
     result = Pipeline(draw, into_path="memory://out", options=options_with([])).run(table)
     result.report(tmp_path / "run.html")
     assert f"{rows} failed" in (tmp_path / "run.html").read_text()
+
+
+def test_a_run_that_was_stopped_says_why(tmp_path):
+    table = [{"id": n, "scan.txt": "memory://in/gone"} for n in range(9)]
+    pipeline = Pipeline(draw, into_path="memory://out", options=options_with([]), max_failures=0)
+    result = pipeline.run(table)
+    result.report(tmp_path / "run.html")
+    told = (tmp_path / "run.html").read_text()
+    assert "1 rows failed, allowed are 0 (max_failures)" in told
+    assert f"{result.stats.not_run} rows had no turn" in told
+    # Which are no failures of their own.
+    assert "RunStoppedError" not in told
+
+
+class Elsewhere:
+    """Takes rows through, and tells no more than that."""
+
+    def run(self, rows, **_):
+        return (RowDone(row, {"b.txt": Url("memory", "out", str(row.id))}) for row in rows)
+
+
+def test_of_rows_that_ran_elsewhere_it_is_told_when_they_came_back(tmp_path):
+    pipeline = Pipeline(draw, into_path="memory://out", options=options_with([]))
+    run = pipeline.begin([{"id": 1, "scan.txt": "memory://in/1"}], engine=Elsewhere())
+    run.finish()
+    run.result().report(tmp_path / "run.html")
+    told = (tmp_path / "run.html").read_text()
+    assert "a cluster" in told
+    assert "Throughput" in told
+    assert "Slowest rows" not in told
 
 
 def test_of_a_huge_picture_no_more_is_read_than_anybody_would_show(tmp_path):
