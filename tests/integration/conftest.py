@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import importlib.util
 import random
 
 import pytest
 from tests.integration.authority import certificates
 from tests.integration.cloud_servers import azurite, fake_gcs
 from tests.integration.clusters import local_ray
+from tests.integration.ftp_server import ftp_server
 from tests.integration.servers import moto_server, rclone_server
 from tests.integration.static_server import static_server
 from tests.integration.web_server import web_server as serve_web
+from tests.support import not_here
 
 WEB_OBJECTS = {
     "root/data.bin": random.Random(1).randbytes(1000),
@@ -59,6 +62,15 @@ def web_server():
     """A web server with a few objects."""
     with serve_web(WEB_OBJECTS) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def ftp_port(tmp_path_factory):
+    """The port of an FTP server of an empty directory."""
+    if importlib.util.find_spec("pyftpdlib") is None:
+        not_here("pyftpdlib is not installed")
+    with ftp_server(tmp_path_factory.mktemp("ftp")) as port:
+        yield port
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests import soak
+from tests.integration import ftp_server
 
 from file_dataset.adapters.fsspec import FsspecStore
 from file_dataset.adapters.http import HttpStore
@@ -85,6 +86,13 @@ def fsspec_memory(request):
 def fsspec_local(request):
     root = Url.local(request.getfixturevalue("tmp_path") / "root")
     return Place(lambda: FsspecStore("file"), root)
+
+
+def ftp(request):
+    port = request.getfixturevalue("ftp_port")
+    told = {"port": port, "username": ftp_server.USER, "password": ftp_server.PASSWORD}
+    root = Url.parse(f"ftp://127.0.0.1/kit-{uuid.uuid4().hex}")
+    return Place(lambda: FsspecStore("ftp", told), root)
 
 
 def http(request):
@@ -158,6 +166,7 @@ STORES: dict[str, Callable[[Any], Place]] = {
     "direct": direct,
     "fsspec, memory": fsspec_memory,
     "fsspec, local": fsspec_local,
+    "ftp": ftp,
     "http": http,
     "azure": partial(cloud, name="azure"),
     "gcs": partial(cloud, name="gcs"),
@@ -191,6 +200,7 @@ QUICK = {("memory", "bare"), ("local", "bare")}
 SOME_LAYERS = {
     "direct": ("bare",),
     "fsspec, memory": ("bare",),
+    "ftp": ("bare",),
     "http": ("bare",),
     "azure": ("bare",),
     "gcs": ("bare",),

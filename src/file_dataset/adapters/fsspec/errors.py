@@ -9,6 +9,7 @@ from typing import Final
 from file_dataset.domain.errors import (
     AlreadyExistsError,
     FileDatasetError,
+    InvalidUrlError,
     NotFoundError,
     PermissionDeniedError,
     StoreError,
@@ -42,6 +43,8 @@ def fsspec_errors(url: Url) -> Iterator[None]:
         for kind, ours, meaning in _MEANINGS:
             if isinstance(error, kind):
                 raise ours(f"{url.redacted}: {meaning}", url=url, detail=detail) from error
+        if isinstance(error, ValueError) and not url.key.isprintable():
+            raise InvalidUrlError(f"{url.redacted!r} is no name there: {error}") from error
         if isinstance(error, OSError) and error.errno:
             with local_errors(url):
                 raise

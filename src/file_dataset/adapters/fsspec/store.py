@@ -44,6 +44,12 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 
+_OF_FTP = {
+    12: "FTP servers have one number for all that they refuse, so that a name that is too long is "
+    "a StoreError",
+}
+
+
 class FsspecStore(PerObjectStore):
     """Files of any file system that fsspec knows, such as those of an FTP server or of HDFS.
 
@@ -71,6 +77,8 @@ class FsspecStore(PerObjectStore):
     ) -> None:
         self.protocol = protocol
         self._options = dict(storage_options or {})
+        if protocol == "ftp":
+            self.deviations = {**self.deviations, **_OF_FTP}
         if protocol is None:
             import_fsspec()
         else:
@@ -170,7 +178,12 @@ class FsspecStore(PerObjectStore):
     def _delete(self, url: Url) -> None:
         with contextlib.suppress(NotFoundError), self._at(url) as place:
             if not place.fs.isdir(place.path):
-                place.fs.rm_file(place.path)
+                try:
+                    place.fs.rm_file(place.path)
+                except Exception:
+                    # Not every server has a word of its own for what is missing.
+                    if place.fs.exists(place.path):
+                        raise
 
     def list(self, prefix: Url, /, *, recursive: bool = True) -> Iterator[ObjectInfo | Prefix]:
         """The files below a directory; directories without files are left out."""
@@ -202,7 +215,7 @@ def _put(place: Place, mode: WriteMode, write: Callable[[str], object]) -> None:
         return
     directory = fs._parent(path)
     temporary = f"{directory.rstrip('/')}/{temporary_name()}"
-    fs.makedirs(directory, exist_ok=True)
+    _make_directory(fs, directory)
     try:
         write(temporary)
         fs.mv(temporary, path)
@@ -210,6 +223,19 @@ def _put(place: Place, mode: WriteMode, write: Callable[[str], object]) -> None:
         with contextlib.suppress(Exception):
             fs.rm_file(temporary)
         raise
+
+
+def _make_directory(fs: AbstractFileSystem, path: str) -> None:
+    """Make a directory and those above it, each of which somebody else may make just now."""
+    for _ in range(path.count("/")):
+        # What a server says then is its own affair: FTP has one number for all that it refuses.
+        with contextlib.suppress(Exception):
+            fs.makedirs(path, exist_ok=True)
+            return
+        fs.invalidate_cache()
+        if fs.isdir(path):
+            return
+    fs.makedirs(path, exist_ok=True)
 
 
 def _refuse_to_pickle() -> NoReturn:

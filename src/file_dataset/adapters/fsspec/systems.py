@@ -81,6 +81,9 @@ def entries(place: Place, directory: str, *, recursive: bool) -> Iterator[dict[s
         infos = sorted(fs.ls(directory, detail=True), key=lambda info: str(info["name"]))
     except (FileNotFoundError, NotADirectoryError):
         return
+    name = directory.rstrip("/").rpartition("/")[2]
+    if [info["name"].rpartition("/")[2] for info in infos] == [name] and not fs.isdir(directory):
+        return  # FTP lists a file as if it were in itself.
     for info in infos:
         if info["name"].strip("/") == directory.strip("/"):
             continue
