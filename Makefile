@@ -110,7 +110,8 @@ python: # which Python would be used
 # Two stamps each: .pins is slow and follows the pins, .installed is quick and follows pyproject.
 # --clear: what an interrupted or outdated set-up left is not built upon.
 
-PIP_INSTALL := bin/python -m pip install -qq --no-input
+# -I: pip takes what is on PYTHONPATH for installed, and leaves it out.
+PIP_INSTALL := bin/python -I -m pip install -qq --no-input
 
 define environment
 # No recipe: a Python that was upgraded away leaves a dangling link, and .pins is then made anew.
