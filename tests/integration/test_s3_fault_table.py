@@ -423,6 +423,26 @@ def test_what_does_not_pass_is_told_at_once_with_its_remedy(at, engine, refusal,
     assert list(tmp_path.iterdir()) == []
 
 
+EVERY_ROW = {
+    "the store cannot be reached or does not serve": Said(b"", "reset"),
+    PERMISSION: said("403 Forbidden", b"<Error><Code>AccessDenied</Code></Error>"),
+    "no such bucket": said("404 Not Found", b"<Error><Code>NoSuchBucket</Code></Error>"),
+}
+
+
+@pytest.mark.parametrize("cause", EVERY_ROW)
+def test_what_every_row_fails_of_stops_the_job_and_is_its_reason(at, cause, tmp_path):
+    rows = [{"id": number, "a.txt": f"s3://bucket/{number}"} for number in range(60)]
+    with fault_server(lambda asked: EVERY_ROW[cause]) as (server, _):
+        options = Options(stores={"s3://": at(server)})
+        pipeline = Pipeline(lambda _: {}, into_path=tmp_path / "out", options=options, prefetch=1)
+        result = pipeline.run(rows)
+    assert result.is_systemic
+    assert f"rows all failed with the same cause, {cause}" in str(result.stopped)
+    assert {line["id"] for line in result.failures} == set(range(60))
+    assert 20 <= result.stats.failed - result.stats.not_run < 60
+
+
 def test_a_requester_who_agrees_to_pay_is_served(at, tmp_path):
     def answer(asked: Asked) -> Said:
         if asked.headers.get("x-amz-request-payer") == "requester":

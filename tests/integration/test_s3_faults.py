@@ -5,8 +5,10 @@ The store alone tries nothing again: whether that may help is in the error.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import re
 from collections.abc import Callable
 
 import pytest
@@ -206,6 +208,24 @@ class TestLargeObjects:
             store.download(URL, tmp_path / "file")
             assert store.read(URL, span=Span(1_000, 2_000)) == LARGE[1_000:3_000]
         assert (tmp_path / "file").read_bytes() == LARGE
+
+    @pytest.mark.parametrize("shift", [1, 1_000, -1_000])
+    def test_parts_that_are_others_than_were_asked_for(self, engine, shift, tmp_path):
+        """Bytes from elsewhere, of which the server tells that they are."""
+
+        def answer(asked):
+            span = re.fullmatch(r"bytes=(\d+)-(\d+)", asked.headers.get("range", ""))
+            if span is None or span[1] == "0":
+                return object_of(LARGE)(asked)
+            start, stop = int(span[1]) + shift, min(len(LARGE), int(span[2]) + 1) + shift
+            told = f"bytes {start}-{stop - 1}/{len(LARGE)}"
+            return said("206 Partial", LARGE[start:stop], ETag='"1"', Content_Range=told)
+
+        with fault_server(answer) as (server, _):
+            store = store_on(server, engine, transfer_config=PARTS)
+            with contextlib.suppress(StoreError):
+                store.download(URL, tmp_path / "file")
+                assert (tmp_path / "file").read_bytes() == LARGE
 
     def test_an_object_that_changes_between_its_parts(self, engine, tmp_path):
         other = os.urandom(len(LARGE))

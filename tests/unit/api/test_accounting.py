@@ -369,6 +369,32 @@ def test_a_row_that_is_being_published_when_the_interrupt_comes_is_among_those_d
     assert ids_of(result) == ([0], [1, 2], [])
 
 
+def test_a_bug_of_a_store_is_raised_and_of_the_run_it_is_known_what_was_done():
+    words = ["work"] * 9
+    store, _ = words_in(words)
+    called = threading.Event()
+
+    class Broken(MemoryStore):
+        def run(self, requests, /):
+            if called.is_set() and any(isinstance(each, Download) for each in requests):
+                raise ValueError("a bug")
+            return store.run(requests)
+
+    def work(inside: Path, out: Path) -> Any:
+        called.set()
+        return dict.fromkeys(("b.txt", "c.txt"), inside / "a.txt")
+
+    pipeline = Pipeline(
+        work, into_path="memory://out", options=Options(stores={"memory://": Broken()}), prefetch=0
+    )
+    run = pipeline.begin(items_of(words))
+    with pytest.raises(ValueError, match="a bug"):
+        run.finish()
+    check_accounts(run.result(), range(9), store)
+    assert run.result().stopped == "interrupted by ValueError"
+    assert ids_of(run.result())[0]
+
+
 def test_a_result_that_was_stopped_travels(tmp_path):
     pipeline = Pipeline(functools.partial(die), into_path=tmp_path / "out", max_failures=0)
     frame = pd.DataFrame({"id": [1, 2], "a.txt": [tmp_path / "gone", tmp_path / "gone"]})
