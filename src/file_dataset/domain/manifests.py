@@ -11,7 +11,7 @@ import attrs
 from attrs.validators import and_, deep_mapping, ge, instance_of, optional
 
 from file_dataset.domain.errors import InvalidDatasetError, InvalidUrlError
-from file_dataset.domain.names import clashing_names, file_name_fault
+from file_dataset.domain.names import clashing_names, file_name_fault, first_below
 from file_dataset.domain.objects import ObjectInfo
 from file_dataset.domain.url import Url
 
@@ -116,8 +116,12 @@ class LocalManifest:
 def name_faults(names: Mapping[str, object]) -> list[str]:
     """What keeps names from being those of files in one directory."""
     faults = [f"{name!r} {fault}" for name in names if (fault := file_name_fault(name))]
-    return faults or [
-        f"{name!r} would have to be a file and a directory" for name in clashing_names(names)
+    if faults or not (clashes := clashing_names(names)):
+        return faults
+    ordered = sorted(names)
+    return [
+        f"{name!r} would have to be a file and, for {first_below(name, ordered)!r}, a directory"
+        for name in clashes
     ]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 
 RECORDS = ".file_dataset"
 """The directory below a destination that belongs to this library; no row may be called so."""
@@ -100,3 +101,8 @@ def _clashing_names(wanted: frozenset[str]) -> list[str]:
         if character == "/"
     }
     return sorted(wanted & directories)
+
+
+def first_below(name: str, ordered: Sequence[str]) -> str:
+    """The first of some sorted names that wants a clashing one of them to be a directory."""
+    return ordered[bisect_left(ordered, f"{name}/")]

@@ -18,7 +18,7 @@ from file_dataset.domain.errors import (
     StoreError,
     TransientError,
 )
-from file_dataset.domain.names import clashing_names, file_name_fault, row_id_fault
+from file_dataset.domain.names import clashing_names, file_name_fault, first_below, row_id_fault
 from file_dataset.domain.url import Url
 
 T_co = TypeVar("T_co", covariant=True)
@@ -59,7 +59,7 @@ class Row:
         ):
             raise InvalidDatasetError(
                 f"row {self.id!r}: {clashes[0]!r} would be a file and a directory at once, "
-                f"for {next(name for name in value if name.startswith(f'{clashes[0]}/'))!r}"
+                f"for {first_below(clashes[0], sorted(value))!r}"
             )
 
     @property

@@ -626,7 +626,8 @@ class TestFailures:
 
     def test_keys_that_would_be_file_and_directory_are_refused(self, fetch, fill):
         fill("a", "a/b")
-        with pytest.raises(InvalidDatasetError, match="'a' would have to be a file and a dir"):
+        both = "'a' would have to be a file and, for 'a/b', a directory"
+        with pytest.raises(InvalidDatasetError, match=both):
             fetch()
 
     @pytest.mark.parametrize(
