@@ -151,7 +151,9 @@ class Rate:
     def _was_of_no_use(self, seen: Answers) -> bool:
         """Whether more is refused than a limit would: it lets pass what it took of more before."""
         before = self._cut
-        return seen.all * before.seconds <= before.served * seen.seconds
+        is_less = seen.all * before.seconds <= before.served * seen.seconds
+        # Where nothing is served there is nothing usual about it.
+        return is_less and seen.served > 0
 
     def _slow_down(self, now: float) -> None:
         seen = self._tallies.lately(now)

@@ -164,6 +164,21 @@ class TestLimits:
         moods = share / (1 - share) * len(served)
         assert between(refused, 5, 15) <= 0.25 * between(served, 5, 15) + moods
 
+    def test_that_all_is_refused_is_never_usual(self):
+        rate = Rate(now=0.0)
+        # Of 50 a second a fifth, so that less is sent; and then all of the few that are.
+        for number in range(65):
+            now = number / 50
+            if number % 5:
+                rate.answered(now)
+            else:
+                rate.throttled(now - 0.001, now)
+        for number in range(8):
+            now = 1.5 + 0.3 * number
+            rate.throttled(now - 0.001, now)
+
+        assert rate._usual == 0
+
     def test_what_was_usual_is_forgotten(self):
         rate, server = Rate(now=0.0), Moody(0.4)
         simulated(server, latency=0.002, seconds=6, pace=Pace(256, rate, now=0.0))
