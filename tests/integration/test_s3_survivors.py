@@ -158,7 +158,9 @@ def check_accounts(result: RunResult, *, percent: int) -> set[int]:
     assert result.stats.rows + result.stats.failed + result.stats.skipped == len(ROWS)
     # Bytes that were wrong twice are taken for what the store has.
     assert all(line["retryable"] or line["error"] == "IntegrityError" for line in result.failures)
-    assert len(done) == len(ROWS) if percent == 0 else len(failed) > 0 or percent == 10
+    # At most shares between these, luck decides whether attempts are enough.
+    if percent in {0, 90}:
+        assert bool(failed) == (percent == 90)
     return done
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from file_dataset.adapters.s3.carried import Carried
 from file_dataset.adapters.s3.curl.drive import Drive, MakeTask
+from file_dataset.adapters.s3.curl.forks import end_thread
 from file_dataset.adapters.s3.curl.handles import LONGEST_WAIT, Handles
 from file_dataset.adapters.s3.curl.network import Network
 from file_dataset.adapters.s3.curl.pace import Pace
@@ -131,6 +132,7 @@ class _Driven:
                 self._go_on()
             finally:
                 self._drive.stop()
+                end_thread()
             self._results.put(None)
         except BaseException as error:  # noqa: BLE001 - raised again where the results are taken
             self._results.put(error)

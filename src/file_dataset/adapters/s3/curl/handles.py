@@ -17,6 +17,7 @@ import pycurl
 
 from file_dataset.adapters.s3.curl.easy import METHODS, Body, easy_handle
 from file_dataset.adapters.s3.curl.exchange import Exchange
+from file_dataset.adapters.s3.curl.forks import inside
 from file_dataset.adapters.s3.curl.network import Network
 
 LONGEST_WAIT: Final = 1.0
@@ -103,7 +104,9 @@ class Handles:
         """Break off an exchange, if it is under way."""
         easy = self._busy.get(exchange)
         if easy is not None:
-            self._take_back(exchange, easy)
+            # Its connection is closed.
+            with inside():
+                self._take_back(exchange, easy)
 
     def stop_all(self) -> None:
         """Break off what is under way, and wait for what a server will write in any case."""
@@ -119,6 +122,11 @@ class Handles:
         """What has ended, after waiting at most so long for the network; perhaps nothing."""
         seconds = max(0.0, min(seconds, self._due - time.monotonic()))
         events = self._poll.poll(seconds * self._per_second)
+        with inside():
+            self._act(events)
+        return self._ended()
+
+    def _act(self, events: Sequence[tuple[int, int]]) -> None:
         act = self._multi.socket_action
         if self._due <= time.monotonic():
             self._due = math.inf
@@ -130,7 +138,6 @@ class Handles:
             # A socket of the list may be gone by its turn: libcurl does nothing for one that is.
             mask = pycurl.CSELECT_OUT if happened & select.POLLOUT else 0
             act(socket, mask | pycurl.CSELECT_IN if happened & ~select.POLLOUT else mask)
-        return self._ended()
 
     def ring(self) -> None:
         """End a wait, from any thread."""
@@ -140,10 +147,11 @@ class Handles:
     def close(self) -> None:
         """Close all connections."""
         self.stop_all()
-        for easies in self._idle.values():
-            for easy in easies:
-                easy.close()
-        self._multi.close()
+        with inside():
+            for easies in self._idle.values():
+                for easy in easies:
+                    easy.close()
+            self._multi.close()
         self._close_pipe()
 
     def _ended(self) -> Iterator[Ended]:
