@@ -18,6 +18,10 @@ from file_dataset.api._wiring import stores
 # What builds the site needs what is in an environment of its own.
 collect_ignore = ["docs/conf.py"]
 
+# Who starts the tests in the background may have had the signal ignored for all of their processes.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
 
 
