@@ -29,8 +29,8 @@ settings.register_profile(
     max_examples=200,
     stateful_step_count=30,
     deadline=None,
-    # The same examples for the same tests: what turns red there is the change. Chance looks for more
-    # wherever else the tests run, and `make soak` for far more.
+    # The same examples for the same tests: what turns red there is the change. Chance looks for
+    # more wherever else the tests run, and `make soak` for far more.
     derandomize=True,
     print_blob=True,
 )

@@ -73,7 +73,10 @@ def local_ray(*, workers: int = 2) -> Iterator[Cluster]:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 context = DataContext.get_current()
             context.enable_progress_bars = False
-            logging.getLogger("ray").setLevel(logging.ERROR)
+            log = logging.getLogger("ray")
+            log.setLevel(logging.ERROR)
+            # Its threads have something to say at any time, which is not what other tests look for.
+            log.propagate = False
             yield Cluster(workers_temp, ray.get_runtime_context().gcs_address, _SETTINGS)
         except BaseException:
             ray.shutdown()
