@@ -12,10 +12,12 @@ import attrs
 from file_dataset.api import _wiring
 from file_dataset.api._arguments import at_least, one_of, time_limit
 from file_dataset.api.committing import Committing
+from file_dataset.api.running import Engine
 from file_dataset.domain.calling import RowFunction
 from file_dataset.domain.objects import Span
 from file_dataset.domain.pipeline import Pipelining
 from file_dataset.domain.planning import Planned, Planning
+from file_dataset.domain.ports import Observer
 from file_dataset.domain.reporting import About
 from file_dataset.domain.rows import Row
 from file_dataset.domain.staging import Staging
@@ -94,6 +96,23 @@ class Execution:
                 self.committing.resuming(),
                 timeline,
             )
+
+    @contextlib.contextmanager
+    def parts(
+        self,
+        rows: int,
+        engine: Engine | None,
+        timeline: Timeline,
+        progress: Observer | bool | None,  # noqa: FBT001 - it is one value
+    ) -> Iterator[tuple[Observer, Engine]]:
+        """What one run over so many rows is done with, and who is told of it."""
+        with (
+            _wiring.observing(progress) as observe,
+            self.here(rows, timeline)
+            if engine is None
+            else contextlib.nullcontext(engine) as taken,
+        ):
+            yield observe, taken
 
     def planned(self, rows: Sequence[Row], outputs: Sequence[str] | None) -> Planned:
         """What would become of rows, of which the function makes files of these names."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -264,10 +263,7 @@ class Pipeline:
         """
         self._check(self._into, "into_path")
         sound_cells(rows.columns, rows.ids, self._check)
-        with (
-            self._execution.here(len(rows)) as pipelining,
-            closing(pipelining.run(rows)) as results,
-        ):
+        with self._execution.here(len(rows)) as here, closing(here.run(rows)) as results:
             yield from results
 
     def _run_table(self, table: RowTable, engine: Engine | None = None) -> RunResult:
@@ -281,7 +277,9 @@ class Pipeline:
             table,
             Report(table, self._execution.function.columns),
             Stopping(len(table.rows), self._max_failures),
-            parts=functools.partial(self._parts, len(table.rows), engine, timeline),
+            parts=functools.partial(
+                self._execution.parts, len(table.rows), engine, timeline, self._progress
+            ),
             raises=self._on_error == "raise",
             again=functools.partial(self._run_table, engine=engine),
             timeline=timeline,
@@ -292,19 +290,6 @@ class Pipeline:
     def _parse(self, dataframe: Any) -> RowTable:
         self._check(self._into, "into_path")
         return RowTable.parse(dataframe, check=self._check, only_files=True)
-
-    @contextlib.contextmanager
-    def _parts(
-        self, rows: int, engine: Engine | None, timeline: Timeline
-    ) -> Iterator[tuple[Observer, Engine]]:
-        """What one run over so many rows is done with, and who is told of it."""
-        with (
-            _wiring.observing(self._progress) as observe,
-            self._execution.here(rows, timeline)
-            if engine is None
-            else contextlib.nullcontext(engine) as taken,
-        ):
-            yield observe, taken
 
     @property
     def _raises_if_all_fail(self) -> bool:

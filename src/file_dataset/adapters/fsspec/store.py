@@ -176,14 +176,18 @@ class FsspecStore(PerObjectStore):
                 _put(place, mode, lambda target: place.fs.put_file(str(path), target))
 
     def _delete(self, url: Url) -> None:
-        with contextlib.suppress(NotFoundError), self._at(url) as place:
-            if not place.fs.isdir(place.path):
-                try:
+        try:
+            with self._at(url) as place:
+                if not place.fs.isdir(place.path):
                     place.fs.rm_file(place.path)
-                except Exception:
-                    # Not every server has a word of its own for what is missing.
-                    if place.fs.exists(place.path):
-                        raise
+        except NotFoundError:
+            pass
+        except StoreError:
+            # Not every server has a word of its own for what is missing.
+            with self._at(url) as place:
+                is_there = place.fs.exists(place.path)
+            if is_there:
+                raise
 
     def list(self, prefix: Url, /, *, recursive: bool = True) -> Iterator[ObjectInfo | Prefix]:
         """The files below a directory; directories without files are left out."""
@@ -215,21 +219,22 @@ def _put(place: Place, mode: WriteMode, write: Callable[[str], object]) -> None:
         return
     directory = fs._parent(path)
     temporary = f"{directory.rstrip('/')}/{temporary_name()}"
-    _make_directory(fs, directory)
+    _make_directory(place, directory)
     try:
         write(temporary)
         fs.mv(temporary, path)
     except BaseException:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(StoreError), fsspec_errors(url):
             fs.rm_file(temporary)
         raise
 
 
-def _make_directory(fs: AbstractFileSystem, path: str) -> None:
+def _make_directory(place: Place, path: str) -> None:
     """Make a directory and those above it, each of which somebody else may make just now."""
+    fs = place.fs
     for _ in range(path.count("/")):
         # What a server says then is its own affair: FTP has one number for all that it refuses.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(StoreError), fsspec_errors(place.url):
             fs.makedirs(path, exist_ok=True)
             return
         fs.invalidate_cache()
