@@ -21,16 +21,21 @@ if importlib.util.find_spec("torch") is None and "CI" not in os.environ:
 
 _MEMORY = Path("/dev/shm")
 
+# In CI the same examples for the same tests: what turns red there is the change. Chance looks for
+# more wherever else the tests run, and `make soak` for far more.
 settings.register_profile(
-    "default", max_examples=30, stateful_step_count=20, deadline=None, print_blob=True
+    "default",
+    max_examples=30,
+    stateful_step_count=20,
+    deadline=None,
+    derandomize="CI" in os.environ,
+    print_blob=True,
 )
 settings.register_profile(
     "ci",
     max_examples=200,
     stateful_step_count=30,
     deadline=None,
-    # The same examples for the same tests: what turns red there is the change. Chance looks for
-    # more wherever else the tests run, and `make soak` for far more.
     derandomize=True,
     print_blob=True,
 )
