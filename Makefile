@@ -107,6 +107,7 @@ python: # which Python would be used
 	@$(FIND_PYTHON); echo "$$python"
 
 # --- environments -----------------------------------------------------------------------------
+# The pins are all that is needed, so pip looks for nothing else: torch has pins of its own.
 # Two stamps each: .pins is slow and follows the pins, .installed is quick and follows pyproject.
 # --clear: what an interrupted or outdated set-up left is not built upon.
 
@@ -120,7 +121,7 @@ $(1)/bin/python:
 $(1)/.pins: $(2) $(3) $(4) $(1)/bin/python
 	@$$(FIND_PYTHON); echo "Setting up $(1) with $$$$("$$$$python" -V); this is needed once."; \
 		"$$$$python" -m venv --clear $(1)
-	@$(1)/$(PIP_INSTALL) --require-hashes -r $$<
+	@$(1)/$(PIP_INSTALL) --require-hashes --no-deps -r $$<
 	@$$(if $(3),$(1)/$(PIP_INSTALL) --require-hashes --no-deps \
 		--target $(1)/$(basename $(notdir $(3))) -r $(3))
 	@$$(if $(4),$(1)/$(PIP_INSTALL) --require-hashes --no-deps -r $(4) \
