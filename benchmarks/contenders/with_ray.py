@@ -48,6 +48,7 @@ def started(*, workers: int) -> Iterator[None]:
 
 class Ray(Contender):
     name = "Ray Data's read_binary_files"
+    column = "bytes"
 
     def __init__(self, site: Site, scratch: Path) -> None:
         super().__init__(site, scratch)
@@ -61,7 +62,7 @@ class Ray(Contender):
 
     def blobs(self, family: Family) -> pa.ChunkedArray[pa.BinaryScalar]:
         blocks = self._ray.get(self._read(family).to_arrow_refs())
-        return self._pa.concat_tables(blocks)["bytes"]
+        return self._pa.concat_tables(blocks)[self.column]
 
     def _read(self, family: Family) -> Any:
         from pyarrow.fs import S3FileSystem
@@ -117,6 +118,7 @@ class ByBoto3:
 
 class OursOnRay(Ray):
     name = "file_dataset.ray.blob_reader"
+    column = "bytes.bin"
 
     def _read(self, family: Family) -> Any:
         import pandas as pd
@@ -124,6 +126,5 @@ class OursOnRay(Ray):
         from file_dataset.ray import blob_reader
 
         urls = [f"s3://{self.site.bucket}/{key}" for key in family.keys]
-        table = pd.DataFrame({"id": range(family.count), "bytes.bin": urls})
-        source = blob_reader(table, _ROWS)
-        return self._ray.data.read_datasource(source).rename_columns({"bytes.bin": "bytes"})
+        table = pd.DataFrame({"id": range(family.count), self.column: urls})
+        return self._ray.data.read_datasource(blob_reader(table, _ROWS))

@@ -97,7 +97,6 @@ class S3Options:
         verify_reads: By what the bytes of whole objects are looked at when they have come:
             ``"checksum"``, the CRC-32 where the store tells one; ``"etag"``, also the MD5 that
             etags are on many stores, which takes seven times as long; ``"size"``, neither.
-
         verify_writes: Whether the store is told the MD5 of what is written, so that it looks at
             what it gets, and its answer is compared.
         requester_pays: Whether who asks agrees to pay for it, as some buckets want it.
