@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,18 @@ _MARK = ".file_dataset-"
 
 # How many pieces are written by one call, of which Linux and macOS take 1,024.
 _AT_ONCE = 512
+
+# What no other process has in its temporary names; it is drawn once, since there are many of them.
+_ours = os.urandom(16).hex()
+_numbers = itertools.count(1)
+
+
+def _be_another() -> None:
+    global _ours  # noqa: PLW0603 - it is the process's
+    _ours = os.urandom(16).hex()
+
+
+os.register_at_fork(after_in_child=_be_another)
 
 _MORE_ROOM = "make room, or choose another directory (for temporary files with TMPDIR)"
 
@@ -126,7 +139,7 @@ def link_refused(path: str) -> UnsupportedError:
 
 def temporary_name() -> str:
     """A file's name that no one else has, hidden, and known as ours to who sweeps."""
-    return f"{_MARK}{os.urandom(16).hex()}.tmp"
+    return f"{_MARK}{_ours}-{next(_numbers):x}.tmp"
 
 
 def beside(path: str | os.PathLike[str]) -> str:

@@ -8,6 +8,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.adapters.layers.fakes import in_forked_child
 
 from file_dataset.domain import files
 from file_dataset.domain.errors import (
@@ -26,6 +27,7 @@ from file_dataset.domain.files import (
     linked,
     local_errors,
     replacing,
+    temporary_name,
     write_whole,
 )
 from file_dataset.domain.url import Url
@@ -109,6 +111,10 @@ def test_temporary_names_are_hidden_beside_and_like_no_other():
     assert all(is_temporary(name.name) and name.name.startswith(".") for name in names)
     assert not is_temporary("file")
     assert not is_temporary(".hidden.tmp")
+
+
+def test_a_forked_child_makes_other_temporary_names():
+    assert in_forked_child(temporary_name) != temporary_name()
 
 
 @pytest.mark.parametrize("old", [b"old", None])

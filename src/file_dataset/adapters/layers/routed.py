@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import attrs
 
@@ -111,16 +111,24 @@ class Routed(Store):
     def run(self, requests: Sequence[Request[T]], /) -> Iterator[Outcome[T]]:
         """Carry out a batch, the parts of different stores at the same time."""
         parts: dict[_Way, _Part] = {}
+        # Where nothing is mounted, a scheme's one store serves all that has no source elsewhere.
+        plain: dict[str, _Part] = {}
         for number, request in enumerate(requests):
-            try:
-                way, wanted = self._way(request)
-            except FileDatasetError as error:
-                yield Failed(number, _told(error, request))
-                continue
-            # Methods of one store are equal, though a new one is made at each access.
-            if way not in parts:
-                parts[way] = _Part(way)
-            parts[way].add(number, wanted)
+            scheme = request.url.scheme
+            wanted: Request[Any] = request
+            is_plain = scheme not in self._mounted and not isinstance(request, _OF_TWO)
+            part = plain.get(scheme) if is_plain else None
+            if part is None:
+                try:
+                    way, wanted = self._way(request)
+                except FileDatasetError as error:
+                    yield Failed(number, _told(error, request))
+                    continue
+                # Methods of one store are equal, though a new one is made at each access.
+                part = parts.setdefault(way, _Part(way))
+                if is_plain:
+                    plain[scheme] = part
+            part.add(number, wanted)
         streams = [part.outcomes(requests) for part in parts.values()]
         if len(streams) > 1:
             yield from merged(streams)
@@ -241,6 +249,9 @@ class Routed(Store):
     def _relay(self, requests: Sequence[Copy | Prepare]) -> Iterator[Outcome[object]]:
         return relayed(self, requests, self.scratch)
 
+
+# What may have to do with two stores.
+_OF_TWO: Final = (Copy, Prepare)
 
 _VERBS: frozenset[Verb] = frozenset(
     {Stat, Read, Write, Download, Upload, Copy, Delete, Prepare, Complete, Abort}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,6 @@ _MONTHS = {
     )
 }
 _DESCRIBING = ("content-length", "content-range", "etag", "last-modified", *TOLD)
-_INITIALS = frozenset("".join(name[0] + name[0].upper() for name in _DESCRIBING).encode())
 _describing = re.compile(
     rf"({'|'.join(map(re.escape, _DESCRIBING))})[ \t]*:[ \t]*([^\r\n]*)".encode(), re.IGNORECASE
 ).match
@@ -59,15 +59,21 @@ def status(lines: Iterable[bytes]) -> int:
 
 
 def described(lines: Iterable[bytes]) -> dict[str, str]:
-    """As headers(), of those that describe an object, in a third of the time."""
+    """As headers(), of those that describe an object, in a fraction of the time."""
     found: dict[str, str] = {}
     for line in lines:
-        # By their first letters most of the others are out.
-        if line[0] in _INITIALS and (header := _describing(line)):
-            found[header[1].decode().lower()] = header[2].rstrip().decode("latin-1")
+        header = _description(line)
+        if header is not None:
+            found[header[0]] = header[1]
         elif line.startswith(b"HTTP/"):
             found.clear()
     return found
+
+
+@lru_cache(maxsize=1024)  # most lines of an answer are those of the one before
+def _description(line: bytes) -> tuple[str, str] | None:
+    header = _describing(line)
+    return header and (header[1].decode().lower(), header[2].rstrip().decode("latin-1"))
 
 
 def object_info(url: Url, size: int, said: Mapping[str, str]) -> ObjectInfo:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Final
 
 from file_dataset.adapters.s3.carried import Carried, Declined
 from file_dataset.adapters.s3.drafts import most_hopeful
 from file_dataset.domain.errors import FileDatasetError
 from file_dataset.domain.requests import Abort, Complete, Request
+
+_SETTLING: Final = (Complete, Abort)
 
 
 class Apart:
@@ -33,7 +36,7 @@ class Apart:
     def _take_apart(self, batch: Sequence[Request[object]]) -> None:
         self.requests = requests = list[Request[object]]()
         for index, request in enumerate(batch):
-            if isinstance(request, Complete | Abort) and _is_of_several(request):
+            if isinstance(request, _SETTLING) and _is_of_several(request):
                 self._parts[index] = len(request.prepared)
                 requests += [type(request)(each) for each in request.prepared]
                 self._owners += [index] * len(request.prepared)
@@ -41,27 +44,26 @@ class Apart:
                 requests.append(request)
                 self._owners.append(index)
 
-    def together(self, carried: Carried) -> Iterator[Carried]:
-        """What became of a request of the batch, when the last one of those it became is done.
+    def together(self, carried: Carried) -> Carried | None:
+        """What became of a request of the batch; None before the last of those it became is done.
 
         Args:
             carried: What became of a request for one object.
         """
         if not self._owners:
-            yield carried
-            return
+            return carried
         index = self._owners[carried.index]
         if index not in self._parts:
-            yield Carried(index, carried.value)
-            return
+            return Carried(index, carried.value)
         values = self._values.setdefault(index, [])
         values.append(carried.value)
-        if len(values) == self._parts[index]:
-            yield Carried(index, _one_of(self._values.pop(index)))
+        if len(values) < self._parts[index]:
+            return None
+        return Carried(index, _one_of(self._values.pop(index)))
 
 
 def _is_of_several(request: Request[object]) -> bool:
-    return isinstance(request, Complete | Abort) and len(request.prepared) > 1
+    return isinstance(request, _SETTLING) and len(request.prepared) > 1
 
 
 def _one_of(values: Sequence[object]) -> object:

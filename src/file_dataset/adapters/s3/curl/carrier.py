@@ -129,8 +129,10 @@ class Carrier:
                 self._learn_from(value, apart.requests[carried.index].url)
                 if tries_again and isinstance(value, StoreError) and value.transient:
                     # The client is configured to try again, and boto3 does so in its way.
-                    value = Declined()
-                yield from apart.together(Carried(carried.index, value))
+                    carried.value = Declined()
+                whole = apart.together(carried)
+                if whole is not None:
+                    yield whole
 
     def pages(
         self, prefix: Url, delimiter: str, *, start: str = "", after: str = ""

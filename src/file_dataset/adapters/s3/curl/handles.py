@@ -30,6 +30,8 @@ _EVENTS: Final = {
     pycurl.POLL_OUT: select.POLLOUT,
     pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
 }
+# A socket that is closed already is no longer there to be forgotten.
+_if_there: Final = contextlib.suppress(OSError, KeyError)
 
 
 # Not frozen, as Carried is not.
@@ -189,8 +191,7 @@ class Handles:
         if what == pycurl.POLL_REMOVE:
             self._watched.discard(socket)
             if is_known:
-                # One that is closed already is no longer there to be forgotten.
-                with contextlib.suppress(OSError, KeyError):
+                with _if_there:
                     self._poll.unregister(socket)
         elif is_known:
             self._poll.modify(socket, _EVENTS[what])
