@@ -159,9 +159,13 @@ class Parts:
     def receive(self, exchange: Exchange, data: bytes) -> int | None:
         """Take a piece of an answer. Raises Declined if the answer is something else."""
         part = self._parts[exchange]
-        if part.is_sound or self._brings(exchange, part):
-            return self._put(part, data)
-        exchange.said.append(data)
+        if not (part.is_sound or self._brings(exchange, part)):
+            exchange.said.append(data)
+        elif part.offset + len(data) > part.stop:
+            return self._put_beyond(part, data)
+        else:
+            # libcurl brings 16 KiB at a time, so that this is called often.
+            part.take(self._sink, data)
         return None
 
     def _ask_for(self, part: _Part) -> None:
@@ -212,10 +216,8 @@ class Parts:
             for _ in range(helpers):
                 self._ask_for(self._unclaimed.pop())
 
-    def _put(self, part: _Part, data: bytes) -> int | None:
-        if part.offset + len(data) <= part.stop:
-            part.take(self._sink, data)
-            return None
+    def _put_beyond(self, part: _Part, data: bytes) -> int | None:
+        """Take a piece that goes on behind its part."""
         rest = memoryview(data)
         while rest:
             if part.offset == part.stop and not self._claim_next(part):
