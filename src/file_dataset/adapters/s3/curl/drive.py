@@ -17,7 +17,7 @@ from file_dataset.adapters.s3.carried import Carried, Declined, Redirected
 from file_dataset.adapters.s3.curl import faults
 from file_dataset.adapters.s3.curl.answers import described, headers, is_ended, refusal
 from file_dataset.adapters.s3.curl.exchange import Exchange
-from file_dataset.adapters.s3.curl.handles import LONGEST_WAIT, Ended, Handles
+from file_dataset.adapters.s3.curl.handles import LONGEST_WAIT, Handles
 from file_dataset.adapters.s3.curl.pace import Pace
 from file_dataset.adapters.s3.curl.signing import Keys, signed
 from file_dataset.adapters.s3.curl.tasks import NOT_YET, Streams, Task
@@ -84,8 +84,8 @@ class Drive:
         wait = self._send(carried) if may_send else math.inf
         if len(self._handles) or math.isfinite(wait):
             # Who has something to give already does not wait for more.
-            for ended in self._handles.wait(0.0 if carried else min(wait, patience)):
-                self._settle(ended, carried)
+            for exchange in self._handles.wait(0.0 if carried else min(wait, patience)):
+                self._settle(exchange, carried)
         return carried
 
     def stop(self) -> None:
@@ -160,16 +160,15 @@ class Drive:
         self._handles.start(exchange, f"{url}?{exchange.query}" if exchange.query else url, lines)
         self._pace.sent(now)
 
-    def _settle(self, ended: Ended, carried: list[Carried]) -> None:
-        exchange = ended.exchange
+    def _settle(self, exchange: Exchange, carried: list[Carried]) -> None:
         task = exchange.task
         if exchange.body is not None:
             self._sending -= len(exchange.body)
         try:
-            if ended.fault:
+            if exchange.fault:
                 error = faults.failed(
-                    ended.fault,
-                    ended.message,
+                    exchange.fault,
+                    exchange.message,
                     Call(task.url),
                     want=described(exchange.head).get("content-length", "?"),
                     got=exchange.received,

@@ -34,6 +34,8 @@ class Exchange:
         said: The pieces of its body that are kept in memory.
         status: The answer's status; 0 until there is one.
         code: What the server calls the reason of its refusal.
+        fault: libcurl's number for what went wrong; 0 if it came to an answer.
+        message: What libcurl says of it.
         latency: Seconds between the end of the request and the first byte of the answer.
         received: How many bytes of the body came, if it broke off.
         sent: When it was sent, in seconds since some moment.
@@ -44,9 +46,11 @@ class Exchange:
     __slots__ = (
         "body",
         "code",
+        "fault",
         "head",
         "headers",
         "latency",
+        "message",
         "method",
         "once",
         "passed_over",
@@ -85,6 +89,8 @@ class Exchange:
         self.head: list[bytes] = []
         self.status = 0
         self.code = ""
+        self.fault = 0
+        self.message = ""
         self.latency = 0.0
         self.received = 0
         self.sent = 0.0

@@ -12,7 +12,6 @@ import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-import attrs
 import pycurl
 
 from file_dataset.adapters.s3.curl.easy import METHODS, Body, easy_handle
@@ -32,22 +31,6 @@ _EVENTS: Final = {
 }
 # A socket that is closed already is no longer there to be forgotten.
 _if_there: Final = contextlib.suppress(OSError, KeyError)
-
-
-# Not frozen, as Carried is not.
-@attrs.define
-class Ended:
-    """An exchange that is over.
-
-    Args:
-        exchange: Which.
-        fault: libcurl's number for what went wrong; 0 if it came to an answer.
-        message: What libcurl says of it.
-    """
-
-    exchange: Exchange
-    fault: int = 0
-    message: str = ""
 
 
 class Handles:
@@ -120,7 +103,7 @@ class Handles:
             for _ in self.wait(LONGEST_WAIT):
                 pass
 
-    def wait(self, seconds: float) -> Iterator[Ended]:
+    def wait(self, seconds: float) -> Iterator[Exchange]:
         """What has ended, after waiting at most so long for the network; perhaps nothing."""
         seconds = max(0.0, min(seconds, self._due - time.monotonic()))
         events = self._poll.poll(seconds * self._per_second)
@@ -156,25 +139,23 @@ class Handles:
             self._multi.close()
         self._close_pipe()
 
-    def _ended(self) -> Iterator[Ended]:
+    def _ended(self) -> Iterator[Exchange]:
         left = 1
         while left:
             left, good, bad = self._multi.info_read()
             for easy, fault, message in [*((easy, 0, "") for easy in good), *bad]:
                 # Whoever got to know of the end of another one may have stopped this one since.
                 exchange = self._exchanges.get(easy)
-                if exchange is not None:
-                    if fault:
-                        exchange.received = easy.getinfo(pycurl.SIZE_DOWNLOAD_T)
-                    self._read_off(exchange, easy)
-                    yield Ended(exchange, fault, message)
-
-    def _read_off(self, exchange: Exchange, easy: pycurl.Curl) -> None:
-        exchange.status = easy.getinfo(pycurl.RESPONSE_CODE)
-        exchange.latency = easy.getinfo(pycurl.STARTTRANSFER_TIME) - easy.getinfo(
-            pycurl.PRETRANSFER_TIME
-        )
-        self._take_back(exchange, easy)
+                if exchange is None:
+                    continue
+                if fault:
+                    exchange.fault, exchange.message = fault, message
+                    exchange.received = easy.getinfo(pycurl.SIZE_DOWNLOAD_T)
+                exchange.status = easy.getinfo(pycurl.RESPONSE_CODE)
+                first, begun = pycurl.STARTTRANSFER_TIME, pycurl.PRETRANSFER_TIME
+                exchange.latency = easy.getinfo(first) - easy.getinfo(begun)
+                self._take_back(exchange, easy)
+                yield exchange
 
     def _take_back(self, exchange: Exchange, easy: pycurl.Curl) -> None:
         del self._busy[exchange], self._exchanges[easy]

@@ -12,7 +12,6 @@ import pycurl
 from file_dataset.adapters.s3.carried import Carried
 from file_dataset.adapters.s3.curl.drive import Drive
 from file_dataset.adapters.s3.curl.exchange import Exchange
-from file_dataset.adapters.s3.curl.handles import Ended
 from file_dataset.adapters.s3.curl.places import Place
 from file_dataset.adapters.s3.curl.signing import Keys
 from file_dataset.adapters.s3.curl.tasks import Streams
@@ -72,7 +71,7 @@ class Transfer:
         self.answer = answer
         self.at = -1
 
-    def advance(self, size: int) -> Ended | None:
+    def advance(self, size: int) -> Exchange | None:
         """Bring the head, then so much of the body, then the end."""
         exchange, answer = self.exchange, self.answer
         if self.at < 0:
@@ -88,10 +87,11 @@ class Transfer:
             return self._end(answer.fault)
         return None
 
-    def _end(self, fault: int) -> Ended:
+    def _end(self, fault: int) -> Exchange:
         self.exchange.status = self.answer.status
         self.exchange.latency = 0.001
-        return Ended(self.exchange, fault, "simulated" if fault else "")
+        self.exchange.fault, self.exchange.message = fault, "simulated" if fault else ""
+        return self.exchange
 
 
 class Handles:
@@ -129,17 +129,17 @@ class Handles:
     def stop_all(self) -> None:
         self._busy.clear()
 
-    def wait(self, seconds: float) -> Iterator[Ended]:
+    def wait(self, seconds: float) -> Iterator[Exchange]:
         assert self._busy or seconds < float("inf"), "nothing would ever end this wait"
         self.waits.append(seconds)
         self.now += 0.001 if self._busy else seconds
         ended = [self._step() for _ in range(self._random.randint(1, 8)) if self._busy]
         for each in ended:
             # What was stopped meanwhile does not end any more.
-            if each is not None and self._busy.pop(each.exchange, None) is not None:
+            if each is not None and self._busy.pop(each, None) is not None:
                 yield each
 
-    def _step(self) -> Ended | None:
+    def _step(self) -> Exchange | None:
         transfer = self._random.choice(list(self._busy.values()))
         if transfer.exchange.status:
             return None

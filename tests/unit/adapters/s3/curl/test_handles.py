@@ -96,7 +96,7 @@ def test_an_answer_is_told(handles, server):
     connection.sendall(OK)
     (ended,) = finished(handles)
 
-    assert (ended.exchange, ended.fault, asked.status) == (asked, 0, 200)
+    assert (ended, ended.fault, asked.status) == (asked, 0, 200)
     assert b"".join(asked.said) == b"bytes"
     assert asked.head[0] == b"HTTP/1.1 200 OK\r\n"
     assert asked.latency > 0
@@ -109,7 +109,7 @@ def test_a_fault_is_told(handles, server):
     connection.close()
     (ended,) = finished(handles)
 
-    assert (ended.exchange, ended.fault) == (asked, pycurl.E_PARTIAL_FILE)
+    assert (ended, ended.fault) == (asked, pycurl.E_PARTIAL_FILE)
     assert ended.message
 
 
@@ -212,7 +212,7 @@ def test_what_ends_together_may_be_stopped_by_the_first(handles, server):
         # All three are there before the first is looked at.
         select.select(connections, [], [], 0.05)
         for each in handles.wait(0.1):
-            ended.append(each.exchange)
+            ended.append(each)
             for other in asked:
                 handles.stop(other)
 
