@@ -11,7 +11,7 @@ from importlib import metadata
 
 import attrs
 
-from benchmarks.cases import OURS, Case
+from benchmarks.cases import FLOOR, OURS, Case
 from benchmarks.contenders import search_path
 from benchmarks.measure import Measured
 
@@ -87,13 +87,14 @@ class CaseReport:
 
     @property
     def unit(self) -> str | None:
-        """Whose time is 1: whom the case says, or the fastest but us."""
+        """Whose time is 1: whom the case says, or the fastest that one would use but us."""
         if self.case.unit is not None:
             return self.case.unit if self.case.unit in self.rounds else None
         times = {
             name: summed.seconds
             for name, rounds in self.rounds.items()
-            if not name.startswith(OURS) and (summed := standing(rounds, rounds)) is not None
+            if not name.startswith((OURS, FLOOR))
+            and (summed := standing(rounds, rounds)) is not None
         }
         return min(times, key=times.__getitem__, default=None)
 

@@ -15,6 +15,8 @@ CONTENDERS = {
     "file_dataset-packed": "with_file_dataset:OursPacked",
     "obstore": "with_obstore:Obstore",
     "obstore-128": "with_obstore:Obstore128",
+    "libcurl": "with_pycurl:Bare",
+    "libcurl-256": "with_pycurl:Bare256",
     "s3torchconnector": "with_s3torchconnector:S3torchconnector",
     "s5cmd-glob": "with_s5cmd:S5cmdByGlob",
     "s5cmd-list": "with_s5cmd:S5cmdByList",
