@@ -216,11 +216,15 @@ def _remove(directory: Path, process: int) -> None:
     """Remove a directory and all that is in it, if this is the process that made it."""
     if os.getpid() != process or _is_removed(directory):
         return
-    shutil.rmtree(directory, ignore_errors=True)
-    if directory.exists():
-        _make_removable(directory)
-        shutil.rmtree(directory, ignore_errors=True)
     try:
+        if directory.is_symlink() or not directory.is_dir():
+            # A function may leave something else there, as a link to what is not ours.
+            directory.unlink(missing_ok=True)
+            return
+        shutil.rmtree(directory, ignore_errors=True)
+        if directory.exists():
+            _make_removable(directory)
+            shutil.rmtree(directory, ignore_errors=True)
         shutil.rmtree(directory)
     except FileNotFoundError:
         pass
@@ -232,8 +236,12 @@ def _remove(directory: Path, process: int) -> None:
 def _is_removed(directory: Path) -> bool:
     """Remove a directory with nothing but files in it, as most are; gives whether it was one."""
     try:
-        for name in os.listdir(directory):
-            os.unlink(f"{directory}/{name}")
+        opened = _opened(directory)
+        try:
+            for name in os.listdir(opened):
+                os.unlink(name, dir_fd=opened)
+        finally:
+            os.close(opened)
         os.rmdir(directory)
     except OSError:
         return False

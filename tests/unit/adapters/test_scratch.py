@@ -125,6 +125,28 @@ def test_what_links_lead_to_is_left_alone(as_a_user):
     assert modes(outside) == [0o500]
 
 
+@pytest.mark.parametrize("holds", ["files", "a directory"])
+def test_what_a_link_in_the_place_of_a_directory_leads_to_is_left_alone(tmp_path, holds, caplog):
+    outside, place = tmp_path / "outside", tmp_path / "place"
+    for each in (outside, place):
+        each.mkdir()
+    if holds == "files":
+        (outside / "precious").write_bytes(b"")
+    else:
+        (outside / "precious").mkdir(mode=0o755)
+    with TempScratch(place) as scratch, scratch.open() as open_still:
+        with scratch.open() as directory:
+            directory.rmdir()
+            directory.symlink_to(outside)
+        with scratch.open() as directory:
+            directory.rmdir()
+            directory.write_bytes(b"")
+        assert list(open_still.parent.iterdir()) == [open_still]
+    assert [each.name for each in outside.iterdir()] == ["precious"]
+    assert holds == "files" or modes(outside / "precious") == [0o755]
+    assert (list(place.iterdir()), caplog.text) == ([], "")
+
+
 def test_what_cannot_be_removed_is_told_and_the_rest_is_gone(as_a_user, caplog, monkeypatch):
     def refuse(path, mode):
         raise PermissionError(path)
