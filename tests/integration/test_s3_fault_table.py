@@ -443,6 +443,37 @@ def test_what_every_row_fails_of_stops_the_job_and_is_its_reason(at, cause, tmp_
     assert 20 <= result.stats.failed - result.stats.not_run < 60
 
 
+def test_a_host_that_is_not_found_is_named_and_stops_the_job(engine, tmp_path):
+    endpoint = "http://s3.nowhere.invalid:9000"
+    store = S3Store(
+        S3Options(
+            {"aws_access_key_id": "key", "aws_secret_access_key": "secret"},
+            {"endpoint_url": endpoint, "region_name": "us-east-1", "config": CONFIG},
+            engine=engine,
+        )
+    )
+    with pytest.raises(TransientError) as caught:
+        Retrying(store, base=0.0).download(URL, tmp_path / "file")
+    assert (caught.value.attempts, caught.value.systemic) == (4, False)
+    assert "the endpoint cannot be reached: " in str(caught.value)
+    assert "s3.nowhere.invalid" in str(caught.value)
+    assert "Check endpoint_url, region_name and network" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+    options = Options(stores={"s3://": Retrying(store, attempts=1)})
+    (tmp_path / "here").write_bytes(BODY)
+    rows = [{"id": number, "a.txt": f"s3://bucket/{number}"} for number in range(40)]
+    pipeline = Pipeline(lambda _: {}, into_path=tmp_path / "out", options=options, prefetch=1)
+    result = pipeline.run(rows)
+    assert result.is_systemic
+    assert "s3.nowhere.invalid" in str(result.stopped)
+    assert {line["error"] for line in result.failures} == {"TransientError", "RunStoppedError"}
+    assert all(line["retryable"] for line in result.failures)
+    # Where other rows are to be had it is but those rows' fault.
+    mixed = pipeline.run([{"id": "here", "a.txt": tmp_path / "here"}, *rows])
+    assert (mixed.stopped, mixed.stats.rows, mixed.stats.failed) == (None, 1, 40)
+
+
 def test_a_requester_who_agrees_to_pay_is_served(at, tmp_path):
     def answer(asked: Asked) -> Said:
         if asked.headers.get("x-amz-request-payer") == "requester":
@@ -528,7 +559,7 @@ class TestFilesThatChange:
         if always:
             assert isinstance(outcome, Failed)
             assert isinstance(outcome.error, IntegrityError)
-            assert "was changed while it was being uploaded" in str(outcome.error)
+            assert "was changed while it was being read" in str(outcome.error)
             assert outcome.error.attempts == 2
             if engine == "curl":
                 # s3transfer completes an upload before anybody can look.

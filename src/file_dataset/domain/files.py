@@ -12,6 +12,7 @@ from pathlib import Path
 
 from file_dataset.domain.errors import (
     AlreadyExistsError,
+    IntegrityError,
     InvalidUrlError,
     NoSpaceError,
     NotFoundError,
@@ -114,6 +115,23 @@ def _subject(error: OSError, url: Url) -> str:
     if is_temporary(os.path.basename(name)):
         return url.redacted
     return name
+
+
+def refuse_changed(
+    path: str | os.PathLike[str], before: os.stat_result, now: os.stat_result
+) -> None:
+    """Raise IntegrityError if a file is not the one any more that it was before."""
+    if (before.st_size, before.st_mtime_ns, before.st_ino) != (
+        now.st_size,
+        now.st_mtime_ns,
+        now.st_ino,
+    ):
+        error = IntegrityError(
+            f"{path}: was changed while it was being read: see that nothing writes to a file any "
+            f"more once it is given away"
+        )
+        error.transient = True
+        raise error
 
 
 def check_no_links(url: Url, above: Url) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from file_dataset.domain.errors import InvalidUrlError
+from file_dataset.domain.errors import InvalidUrlError, TransientError
 from file_dataset.domain.files import beside, is_temporary, local_errors
 from file_dataset.domain.url import Url
 
@@ -36,14 +36,32 @@ def half_written(url: Url) -> Iterator[Path]:
             remove_empty(url, made)
 
 
+@contextlib.contextmanager
+def in_place(temporary: Path, url: Url) -> Iterator[None]:
+    """What fills a temporary file and puts it in its place, with the system's errors in words.
+
+    Raises:
+        TransientError: If the file is gone: somebody took it for what a dead process had left.
+        StoreError: As local_errors() does.
+    """
+    with local_errors(url):
+        try:
+            yield
+        except FileNotFoundError as error:
+            if os.path.lexists(temporary):
+                raise
+            raise TransientError(
+                f"{url}: recover() took what was being written for dead, and it away", url=url
+            ) from error
+
+
 def begin(url: Url, *, attempts: int = _ATTEMPTS) -> tuple[Path, int]:
     """An empty temporary file beside a place, and how many directories were made for it.
 
     It is there from the start because it keeps its directory: without it another write, which
     failed, would take the directory away again before anything is in it.
     """
-    if is_temporary(url.name):
-        raise InvalidUrlError(f"{url}: names of this kind are for files that are half written")
+    refuse_temporary(url)
     temporary = Path(beside(url.path))
     made = 0
     try:
@@ -57,6 +75,12 @@ def begin(url: Url, *, attempts: int = _ATTEMPTS) -> tuple[Path, int]:
             return begin(url, attempts=attempts - 1)
         raise
     return temporary, made
+
+
+def refuse_temporary(url: Url) -> None:
+    """Raise InvalidUrlError if nobody would see a file of such a name."""
+    if is_temporary(url.name):
+        raise InvalidUrlError(f"{url}: names of this kind are for files that are half written")
 
 
 def make_parents(path: Path) -> int:

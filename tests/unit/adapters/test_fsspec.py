@@ -1,6 +1,7 @@
 import datetime as dt
 import pickle
 import uuid
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -10,6 +11,7 @@ from file_dataset.adapters.fsspec import FsspecStore
 from file_dataset.adapters.fsspec.systems import described
 from file_dataset.adapters.registry import _BY_FSSPEC
 from file_dataset.domain.errors import (
+    IntegrityError,
     InvalidUrlError,
     MissingDependencyError,
     NotFoundError,
@@ -129,6 +131,25 @@ def test_the_time_of_a_file_has_a_zone():
         assert described(url, {**info, "mtime": found}).modified == then
     with pytest.raises(UnsupportedError, match="size"):
         described(url, {**info, "size": None})
+
+
+def test_what_is_downloaded_is_known_as_it_is_by_looking_at_it(tmp_path):
+    store, url = FsspecStore("file"), Url.local(tmp_path / "there")
+    (tmp_path / "there").write_bytes(b"data")
+    found = store.download(url, tmp_path / "here")
+    assert found == store.stat(url)
+    assert found.modified is not None
+
+
+def test_a_download_that_ends_early_leaves_nothing(strange, tmp_path):
+    store, url, kind = strange
+    kind.protocol, kind.async_impl = f"short{uuid.uuid4().hex}", False
+    kind.info = lambda fs, path, **_: {"name": path, "size": 9, "type": "file"}
+    kind.get_file = lambda fs, path, local, **_: Path(local).write_bytes(b"data")
+    with pytest.raises(IntegrityError, match="truncated read: want 9, got 4 bytes") as caught:
+        store.download(url, tmp_path / "here")
+    assert caught.value.transient
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_etag_matches_where_there_are_none(root):

@@ -11,15 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from file_dataset.adapters.layers.retrying import Retrying
 from file_dataset.adapters.local import LocalStore
 from file_dataset.adapters.local.regular import regular
 from file_dataset.domain.errors import (
     AlreadyExistsError,
+    IntegrityError,
     InvalidUrlError,
     NoSpaceError,
     NotFoundError,
     PreconditionFailedError,
     RangeNotSatisfiableError,
+    TransientError,
     UnsupportedError,
 )
 from file_dataset.domain.files import temporary_name
@@ -31,6 +34,7 @@ from file_dataset.domain.requests import (
     Copy,
     Delete,
     Download,
+    Draft,
     Prepare,
     Prepared,
     Read,
@@ -298,6 +302,75 @@ def test_a_write_that_fails_leaves_what_was_there_and_no_directory(root, source,
         assert type(error) is NoSpaceError, request
         assert tree(root) == before
         assert STORE.read(root.joined("old")) == b"old"
+
+
+@pytest.fixture
+def written_to(source, monkeypatch):
+    """Somebody who writes to the source while it is being copied, so many times."""
+    copy, left = os.copy_file_range, [0]
+
+    def copied(*arguments):
+        if left[0]:
+            left[0] -= 1
+            os.utime(source, ns=(left[0], left[0]))
+        return copy(*arguments)
+
+    monkeypatch.setattr(os, "copy_file_range", copied)
+    return left
+
+
+@pytest.mark.parametrize("kind", ["upload", "copy", "download", "prepare", "draft"])
+def test_a_file_that_somebody_writes_to_is_not_taken_for_whole(root, source, written_to, kind):
+    url = root.joined("made", "for", "it")
+    draft = Draft(root.joined("made"), "attempt-1")
+    request = {
+        "upload": Upload(source, url),
+        "copy": Copy(Url.local(source), url),
+        "download": Download(Url.local(source), Path(root.path, "downloaded")),
+        "prepare": Prepare(Url.local(source), url),
+        "draft": Prepare(Url.local(source), url, draft),
+    }[kind]
+    written_to[0] = 1
+    error = error_of(request)
+    assert type(error) is IntegrityError
+    assert error.transient
+    assert str(error).startswith(f"{source}: was changed while it was being read")
+    assert tree(root) == []
+    # Once it is left alone, the next attempt brings all of it; and a second time it is told.
+    for times, ends in ((1, Done), (100, Failed)):
+        written_to[0] = times
+        (outcome,) = Retrying(STORE, base=0.0).run([request])
+        assert type(outcome) is ends
+
+
+@pytest.mark.parametrize("kind", ["write", "upload", "prepared"])
+def test_what_is_swept_while_it_is_written_is_written_anew(root, source, kind, monkeypatch):
+    """recover() may take a living process for a dead one."""
+    url = root.joined("made", "for", "it")
+    swept: list[str] = []
+
+    def sweeping(mode):
+        def change(path, *arguments, **named):
+            if not swept:
+                swept.extend(each.prepared.url.path for each in STORE.pending(root))
+                for each in swept:
+                    Path(each).unlink()
+            return mode(path, *arguments, **named)
+
+        return change
+
+    prepared = STORE.do(Prepare(Url.local(source), url)) if kind == "prepared" else None
+    name = "utime" if kind != "prepared" else "replace"
+    monkeypatch.setattr(os, name, sweeping(getattr(os, name)))
+    if prepared is not None:
+        error = error_of(Complete(prepared))
+        assert (type(error), error.transient) == (TransientError, True)
+        assert str(error) == f"{url}: recover() took what was being written for dead, and it away"
+        return
+    request = Write(url, b"source") if kind == "write" else Upload(source, url)
+    assert list(Retrying(STORE, base=0.0).run([request])) == [Done(0, None)]
+    assert len(swept) == 1
+    assert STORE.read(url) == b"source"
 
 
 def test_a_copy_of_what_is_missing_makes_no_directory(root):

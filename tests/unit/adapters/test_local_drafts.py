@@ -25,6 +25,7 @@ from file_dataset.domain.errors import (
     StoreError,
     UnsupportedError,
 )
+from file_dataset.domain.files import temporary_name
 from file_dataset.domain.requests import Abort, Complete, Draft, Prepare, Prepared
 from file_dataset.domain.url import Url
 
@@ -437,6 +438,13 @@ def test_no_draft_can_take_the_place_of_the_records(attempt):
     draft = Draft(Url.local(attempt.into / ".file_dataset"), "attempt-1")
     with pytest.raises(InvalidUrlError, match="what is not complete"):
         attempt.store.do(Prepare(Url.local(__file__), draft.root.joined("a"), draft))
+    assert not attempt.into.exists()
+
+
+def test_a_file_that_nobody_would_see_is_refused(attempt):
+    hidden = attempt.draft.root.joined("deep", temporary_name())
+    with pytest.raises(InvalidUrlError, match="half written"):
+        attempt.store.do(Prepare(Url.local(__file__), hidden, attempt.draft))
     assert not attempt.into.exists()
 
 

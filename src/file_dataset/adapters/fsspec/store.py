@@ -20,6 +20,7 @@ from file_dataset.adapters.fsspec.systems import (
 from file_dataset.adapters.per_process import PerProcess
 from file_dataset.domain.errors import (
     AlreadyExistsError,
+    IntegrityError,
     InvalidUrlError,
     NotFoundError,
     PreconditionFailedError,
@@ -160,9 +161,10 @@ class FsspecStore(PerObjectStore):
             with local_errors(Url.local(path)), replacing(path) as temporary:
                 temporary.touch()
                 with fsspec_errors(url):
-                    described(url, place.fs.info(place.path))
+                    found = described(url, place.fs.info(place.path))
                     place.fs.get_file(place.path, str(temporary))
-                return ObjectInfo(url, temporary.stat().st_size)
+                _check_size(found, temporary.stat().st_size)
+                return found
 
     def _write(self, url: Url, data: Data, mode: WriteMode) -> None:
         with self._at(url) as place:
@@ -199,6 +201,15 @@ class FsspecStore(PerObjectStore):
                     yield Prefix(url)
                 elif prefix.contains(url) and not is_temporary(url.name):
                     yield described(url, info)
+
+
+def _check_size(found: ObjectInfo, size: int) -> None:
+    if size != found.size:
+        error = IntegrityError(
+            f"{found.url.redacted}: truncated read: want {found.size}, got {size} bytes"
+        )
+        error.transient = True
+        raise error
 
 
 def _put(place: Place, mode: WriteMode, write: Callable[[str], object]) -> None:

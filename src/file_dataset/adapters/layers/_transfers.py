@@ -9,8 +9,7 @@ from pathlib import Path
 
 from file_dataset.adapters.layers._layer import renumbered
 from file_dataset.domain.errors import FileDatasetError, InvalidUrlError, StoreError
-from file_dataset.domain.files import local_errors
-from file_dataset.domain.half_written import half_written, stamp
+from file_dataset.domain.half_written import half_written, in_place, stamp
 from file_dataset.domain.outcomes import Done, Failed, Outcome
 from file_dataset.domain.ports import Scratch
 from file_dataset.domain.requests import Copy, Download, Prepare, Request, Upload
@@ -103,7 +102,7 @@ def placed(store: Store, copies: Sequence[Copy]) -> Iterator[Outcome[None]]:
 
 def _put_in_place(number: int, path: Path, url: Url) -> Outcome[None]:
     try:
-        with local_errors(url):
+        with in_place(path, url):
             stamp(path)
             path.replace(url.path)
     except (StoreError, InvalidUrlError) as error:

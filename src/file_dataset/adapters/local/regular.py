@@ -13,6 +13,7 @@ from pathlib import Path
 
 from file_dataset.adapters.local.copying import copy_open
 from file_dataset.domain.errors import PreconditionFailedError, UnsupportedError
+from file_dataset.domain.files import refuse_changed
 from file_dataset.domain.objects import CREATE, IfMatch, ObjectInfo, WriteMode
 from file_dataset.domain.url import Url
 
@@ -38,10 +39,23 @@ def info(url: Url, status: os.stat_result) -> ObjectInfo:
     return ObjectInfo(url, status.st_size, etag, datetime.fromtimestamp(status.st_mtime, UTC))
 
 
-def copy_file(source: Url, path: Path) -> None:
-    """Copy a regular file to a path, sharing its blocks where the file system can."""
+def copy_file(source: Url, path: Path) -> os.stat_result:
+    """Copy a regular file to a path, and give what it is; as copy_regular()."""
     with opened(source) as read, open(path, "wb", buffering=0) as written:
-        copy_open(read, written.fileno())
+        return copy_regular(source, read, written.fileno())
+
+
+def copy_regular(source: Url, read: int, written: int) -> os.stat_result:
+    """Copy a file that is open to another, sharing its blocks where the file system can.
+
+    Raises:
+        IntegrityError: If somebody wrote to it meanwhile.
+        OSError: As the system gives it.
+    """
+    before = os.fstat(read)
+    copy_open(read, written)
+    refuse_changed(source.path, before, os.fstat(read))
+    return before
 
 
 @contextlib.contextmanager

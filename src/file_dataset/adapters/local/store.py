@@ -13,10 +13,16 @@ from typing import Any, Final
 
 import attrs
 
-from file_dataset.adapters.local.copying import copy_open
 from file_dataset.adapters.local.drafts import Place, is_staged, receipt
 from file_dataset.adapters.local.pending import pending
-from file_dataset.adapters.local.regular import copy_file, info, opened, place, regular
+from file_dataset.adapters.local.regular import (
+    copy_file,
+    copy_regular,
+    info,
+    opened,
+    place,
+    regular,
+)
 from file_dataset.domain.errors import (
     InvalidUrlError,
     NotFoundError,
@@ -24,7 +30,14 @@ from file_dataset.domain.errors import (
     UnsupportedError,
 )
 from file_dataset.domain.files import check_no_links, is_temporary, local_errors, replacing
-from file_dataset.domain.half_written import begin, half_written, remove_empty, stamp
+from file_dataset.domain.half_written import (
+    begin,
+    half_written,
+    in_place,
+    refuse_temporary,
+    remove_empty,
+    stamp,
+)
 from file_dataset.domain.names import RECORDS
 from file_dataset.domain.objects import (
     ObjectInfo,
@@ -95,10 +108,9 @@ class LocalStore(PerObjectStore):
 
     def _download(self, url: Url, path: Path) -> ObjectInfo:
         with local_errors(url):
-            found = info(url, regular(url))
+            regular(url)
         with local_errors(Url.local(path)), replacing(path) as temporary:
-            copy_file(url, temporary)
-        return found
+            return info(url, copy_file(url, temporary))
 
     def _upload(self, path: Path, url: Url, mode: WriteMode) -> None:
         self._copy(Url.local(path), url, mode)
@@ -133,8 +145,9 @@ class LocalStore(PerObjectStore):
     def _prepare_draft(self, source: Url, url: Url, draft: Draft) -> Prepared:
         place = Place.of(draft)
         _check(url)
+        refuse_temporary(url)
         with local_errors(url), opened(source) as read:
-            found, above = place.prepare(url, functools.partial(copy_open, read))
+            found, above = place.prepare(url, functools.partial(copy_regular, source, read))
         self._brought.update([place.stage, *place.stage.parents][:above])
         return Prepared(url, draft.attempt, draft, f"{receipt(found)}-{above}", found.st_size)
 
@@ -142,7 +155,7 @@ class LocalStore(PerObjectStore):
         first = prepared[0]
         if first.draft is None:
             temporary, _ = _parts(first)
-            with local_errors(first.url):
+            with in_place(temporary, first.url):
                 os.replace(temporary, first.url.path)
             self._brought.difference_update(temporary.parents)
             return
@@ -219,7 +232,7 @@ def placed(url: Url, mode: WriteMode, source: Url | None = None) -> Iterator[Pat
         with local_errors(source):
             regular(source)
     _check(url)
-    with half_written(url) as temporary, local_errors(url):
+    with half_written(url) as temporary, in_place(temporary, url):
         yield temporary
         stamp(temporary)
         place(temporary, url, mode)

@@ -14,9 +14,9 @@ import attrs
 
 from file_dataset.adapters.s3.multipart import Part, begun, complete, parts_of
 from file_dataset.adapters.s3.parts import MakePart, NotCopied, bring_part, copy_part, send_part
-from file_dataset.adapters.s3.values import named, refuse_changed, status_of_file
+from file_dataset.adapters.s3.values import named, status_of_file
 from file_dataset.domain.errors import FileDatasetError, NotFoundError, PreconditionFailedError
-from file_dataset.domain.files import local_errors
+from file_dataset.domain.files import local_errors, refuse_changed
 from file_dataset.domain.objects import ObjectInfo, Span
 from file_dataset.domain.per_object import PerObjectStore
 from file_dataset.domain.requests import Draft, Pending, Prepared

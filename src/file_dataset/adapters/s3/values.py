@@ -19,7 +19,7 @@ from file_dataset.domain.errors import (
     StoreError,
     UnsupportedError,
 )
-from file_dataset.domain.files import local_errors
+from file_dataset.domain.files import local_errors, refuse_changed
 from file_dataset.domain.objects import IfMatch, ObjectInfo, Span, WriteMode
 from file_dataset.domain.url import Url
 
@@ -115,23 +115,6 @@ def status_of_file(path: str | os.PathLike[str]) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
         raise UnsupportedError(f"{path}: is a device, a pipe or a socket, not a file")
     return status
-
-
-def refuse_changed(
-    path: str | os.PathLike[str], before: os.stat_result, now: os.stat_result
-) -> None:
-    """Raise IntegrityError if a file is not the one any more that it was before."""
-    if (before.st_size, before.st_mtime_ns, before.st_ino) != (
-        now.st_size,
-        now.st_mtime_ns,
-        now.st_ino,
-    ):
-        error = IntegrityError(
-            f"{path}: was changed while it was being uploaded: see that nothing writes to a file "
-            f"any more once it is given away"
-        )
-        error.transient = True
-        raise error
 
 
 @contextlib.contextmanager

@@ -179,7 +179,7 @@ def test_an_upload_of_a_file_that_changes_meanwhile_is_aborted(tmp_path):
             return super().send_parts(path, *rest, **more)
 
     client = Client()
-    with pytest.raises(IntegrityError, match="was changed while it was being uploaded"):
+    with pytest.raises(IntegrityError, match="was changed while it was being read"):
         uploaded(client, Writing(), tmp_path)
 
     assert [name for name, _ in client.calls] == ["create", "abort"]

@@ -20,9 +20,9 @@ from file_dataset.adapters.s3.curl.sending import SendPart, upload_query
 from file_dataset.adapters.s3.curl.tasks import Task
 from file_dataset.adapters.s3.drafts import ATTEMPT, superseded
 from file_dataset.adapters.s3.multipart import Part
-from file_dataset.adapters.s3.values import refuse_changed, status_of_file
+from file_dataset.adapters.s3.values import status_of_file
 from file_dataset.domain.errors import FileDatasetError, NotFoundError
-from file_dataset.domain.files import local_errors
+from file_dataset.domain.files import local_errors, refuse_changed
 from file_dataset.domain.objects import Span
 from file_dataset.domain.requests import Draft, Prepare, Prepared
 from file_dataset.domain.url import Url

@@ -15,9 +15,9 @@ from file_dataset.adapters.s3.curl.signing import UNSIGNED, quoted
 from file_dataset.adapters.s3.curl.tasks import Task
 from file_dataset.adapters.s3.meanings import ConflictError
 from file_dataset.adapters.s3.multipart import Part
-from file_dataset.adapters.s3.values import refuse_changed, status_of_file
+from file_dataset.adapters.s3.values import status_of_file
 from file_dataset.domain.errors import FileDatasetError, StoreError
-from file_dataset.domain.files import local_errors
+from file_dataset.domain.files import local_errors, refuse_changed
 from file_dataset.domain.objects import OVERWRITE, IfMatch, WriteMode
 from file_dataset.domain.requests import Data
 from file_dataset.domain.url import Url
