@@ -55,7 +55,8 @@ def recover(
     directories and files, and uploads in parts; and from this machine the temporary directories of
     this user's processes that are no more. Runs that are at it at this moment lose no row that
     they have reported, and report no row that they have lost: what is taken from them fails as
-    retryable. Use ``older_than`` to let them be.
+    retryable. Use ``older_than`` to let them be, and other programs' uploads in parts below the
+    destination, since S3 does not tell whose they are.
 
     Args:
         into_path: The destination, a URL or a local path.

@@ -26,6 +26,7 @@ import attrs
 from file_dataset.domain.errors import (
     AlreadyExistsError,
     FileDatasetError,
+    IntegrityError,
     InvalidUrlError,
     NotFoundError,
     PreconditionFailedError,
@@ -167,8 +168,9 @@ class Commit:
         """Whose the row is by the record that is there, or the record that may be written over."""
         held = yield from self.ledger.find(mine.row_id)
         if isinstance(held, FileDatasetError):
-            # The record that was in the way may be this attempt's own, whose answer was lost.
-            return _Verdict(error=held, is_open=True)
+            # The record that was in the way may be this attempt's own, whose answer was lost;
+            # unless it has been read, and is another row's.
+            return _Verdict(error=held, is_open=not isinstance(held, IntegrityError))
         if held is None:
             return None
         verdict = self._judge(mine, held.record)
@@ -201,7 +203,11 @@ class Commit:
 
 def is_same(one: Record, other: Record) -> bool:
     """Whether both are known to be made of the same inputs, by the same version."""
-    return one.inputs is not None and (one.inputs, one.version) == (other.inputs, other.version)
+    if one.inputs is None or other.inputs is None or one.version != other.version:
+        return False
+    return one.inputs.keys() == other.inputs.keys() and all(
+        other.inputs[name].is_still(one.inputs[name]) for name in one.inputs
+    )
 
 
 def may_have_worked(error: FileDatasetError) -> bool:

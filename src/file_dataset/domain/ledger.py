@@ -148,5 +148,10 @@ def _parsed(row_id: RowId, data: bytes, url: Url) -> Record | FileDatasetError:
     except FileDatasetError as error:
         return error
     if str(record.row_id) != str(row_id):
-        return IntegrityError(f"{url.redacted}: is the record of row {record.row_id!r}", url=url)
+        return IntegrityError(
+            f"{url.redacted}: is the record of row {record.row_id!r}, and not of {row_id!r}; take "
+            f"it away if it does not belong there. Where a disk does not tell upper case from "
+            f"lower, ids have to differ in more than that",
+            url=url,
+        )
     return record

@@ -47,6 +47,10 @@ class Input:
     etag: str | None = None
     modified: str | None = None
 
+    def is_still(self, now: Input) -> bool:
+        """Whether a file is known to be the one that it was; of its size alone that is not."""
+        return self == now and (self.etag, self.modified) != (None, None)
+
     def to_dict(self) -> dict[str, object]:
         """It as a record keeps it."""
         return {"url": self.url, "size": self.size, "etag": self.etag, "modified": self.modified}

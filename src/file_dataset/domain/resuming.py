@@ -72,10 +72,10 @@ class Resuming:
         return RowFailure(row.id, "read", (Cause.of(error, file="", url=url),))
 
     def _is_changed(self, row: Row, held: Record) -> Steps[bool]:
-        asked = row.sources
+        asked, inputs = row.sources, held.inputs or {}
         infos = yield [Stat(url) for url in asked.values()]
         return any(
-            isinstance(info, Failed) or Input.of(url, info.value) != (held.inputs or {})[name]
+            isinstance(info, Failed) or not inputs[name].is_still(Input.of(url, info.value))
             for (name, url), info in zip(asked.items(), infos, strict=True)
         )
 

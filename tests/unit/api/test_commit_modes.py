@@ -7,17 +7,22 @@ import logging
 import os
 import pickle
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import attrs
 import pytest
 
 from file_dataset import MemoryStore, Options, Pipeline, Url, delete, get, list_keys, write_files
+from file_dataset.adapters.layers._layer import Layer
 from file_dataset.adapters.layers.faulty import Faults, Faulty
 from file_dataset.adapters.layers.retrying import Retrying
+from file_dataset.adapters.local import LocalStore
 from file_dataset.domain.errors import AllRowsFailedError, FileDatasetError, TransientError
-from file_dataset.domain.objects import OVERWRITE
-from file_dataset.domain.requests import Complete, Prepare, Write
+from file_dataset.domain.objects import OVERWRITE, ObjectInfo
+from file_dataset.domain.outcomes import Outcome
+from file_dataset.domain.requests import Complete, Prepare, Request, Write
 
 
 class Place:
@@ -143,6 +148,88 @@ def test_one_changed_input_runs_one_row(place):
     assert [row["id"] for row in result.rows] == ["1"]
     assert [row["id"] for row in result.skipped] == ["0", "2"]
     assert place.seen() == outputs("x", "Y", "z")
+
+
+@attrs.frozen(eq=False)
+class Counted(Layer):
+    """Counts what is asked about what is below a destination."""
+
+    into: Url
+    asked: Counter[str] = attrs.field(factory=Counter)
+
+    def run(self, requests: Sequence[Request[Any]], /) -> Iterator[Outcome[Any]]:
+        self.asked.update(each.operation for each in requests if self.into.contains(each.url))
+        return self.store.run(requests)
+
+
+# What each of two runs asks once of a destination, and of each row, the second by another run.
+RECORDED = {"Prepare": 2, "Write": 1, "Complete": 1}
+REPLACED = {"Prepare": 2, "Write": 2, "Complete": 2, "Stat": 1, "Read": 1}
+FIRST, LATER = {"Write": 2}, {"Write": 1}
+Asked: TypeAlias = tuple[dict[str, int], dict[str, int]]
+COSTS: dict[str, tuple[str, dict[str, Any], Asked, Asked]] = {
+    "plain": (
+        "two",
+        {"commit": "plain"},
+        ({}, {"Prepare": 2, "Complete": 2}),
+        ({}, {"Prepare": 2, "Complete": 2}),
+    ),
+    "one": ("one", {}, ({"Stat": 1}, {"Upload": 1}), ({"Stat": 1}, {"Upload": 1})),
+    "one, skip": (
+        "one",
+        {"if_exists": "skip"},
+        (FIRST, RECORDED | {"Prepare": 1, "Read": 1}),
+        ({}, {"Read": 1, "Stat": 1}),
+    ),
+    "two": ("two", {}, (FIRST, RECORDED), (LATER, REPLACED)),
+    "two, skip": (
+        "two",
+        {"if_exists": "skip"},
+        (FIRST, RECORDED | {"Read": 1}),
+        ({}, {"Read": 1, "Stat": 2}),
+    ),
+    "two, error": (
+        "two",
+        {"if_exists": "error"},
+        (FIRST, RECORDED | {"Read": 1, "Stat": 3}),
+        ({}, {"Read": 1}),
+    ),
+}
+
+
+@pytest.mark.parametrize("how", COSTS)
+def test_what_a_row_asks_of_a_disk(how, tmp_path):
+    counted = Counted(LocalStore(), Url.local(tmp_path / "data/out"))
+    place = Place(str(tmp_path / "data"), Options(stores={f"file://{tmp_path}/": counted}))
+    place.scratch = tmp_path
+    rows = table(place, *"uvwxyz")
+    fn, kwargs, *runs = COSTS[how]
+    for once, each in runs:
+        counted.asked.clear()
+        place.run(rows, getattr(place, fn), **kwargs)
+        names = once.keys() | each.keys()
+        wanted = {name: once.get(name, 0) + len(rows) * each.get(name, 0) for name in names}
+        assert counted.asked == wanted
+
+
+def test_an_input_of_which_only_the_size_is_known_runs_again(tmp_path):
+    class Silent(MemoryStore):
+        """Tells neither etags nor times, as some web servers."""
+
+        def _stat(self, url: Url) -> ObjectInfo:
+            return ObjectInfo(url, super()._stat(url).size)
+
+        def _download(self, url: Url, path: Path) -> ObjectInfo:
+            return ObjectInfo(url, super()._download(url, path).size)
+
+    place = Place("memory://data", Options(stores={"memory://": Silent()}))
+    place.scratch = tmp_path
+    rows = table(place, "x")
+    place.into = str(tmp_path / "out")
+    place.run(rows, if_exists="skip")
+    place.put("0.txt", "y")
+    assert place.run(rows, if_exists="skip").stats.rows == 1
+    assert (tmp_path / "out/0/b.txt").read_text() == "y b.txt"
 
 
 def test_an_input_elsewhere_another_version_and_a_lost_output_run_again(place):

@@ -16,7 +16,7 @@ from file_dataset.domain.commit import Commit
 from file_dataset.domain.errors import AlreadyExistsError, PermissionDeniedError, TransientError
 from file_dataset.domain.ledger import Ledger, keeps_to_conditions
 from file_dataset.domain.outcomes import Done, Failed
-from file_dataset.domain.records import Record
+from file_dataset.domain.records import Input, Record
 from file_dataset.domain.recovery import Recovery
 from file_dataset.domain.requests import Complete, Prepare, Prepared, Write
 from file_dataset.domain.rows import Row, RowDone, RowFailure
@@ -165,6 +165,25 @@ class TestOthers:
         assert server.record == later
         # It was refused, but by whose record is not known: nothing is taken back.
         assert len(server.uploads) == 2
+
+    def test_another_rows_record_is_left_alone_and_nothing_of_this_row_stays(self):
+        # As where a disk takes upper case for lower, or somebody has copied records.
+        theirs = Record("ROW", "theirs").to_json()
+        server = Server(record=theirs)
+        result = carried_out(server, commit().row(ROW), asked=[])
+
+        assert isinstance(result, RowFailure)
+        assert f"{RECORD}: is the record of row 'ROW', and not of 'row'" in str(result)
+        assert (server.record, server.uploads, server.visible) == (theirs, {}, {})
+
+    def test_skip_takes_no_row_of_which_it_is_not_known_what_it_was_made_of(self):
+        size_alone = {"a": Input("s3://in/a", 1)}
+        server = Server()
+        carried_out(server, commit("first", "one").row(ROW, size_alone), asked=[])
+        again = commit("second", "two", if_exists="skip")
+        carried_out(server, again.row(ROW, size_alone), asked=[])
+
+        assert set(server.visible.values()) == {"second"}
 
     def test_a_record_that_cannot_be_written_fails_the_row_with_nothing_left(self):
         def meddle(request):
