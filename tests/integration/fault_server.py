@@ -10,6 +10,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from http.client import HTTPConnection
 from typing import Any, BinaryIO, Literal
 from urllib.parse import parse_qs
 
@@ -208,6 +209,21 @@ def _lines(file: BinaryIO) -> list[bytes]:
             return []
         lines.append(line)
     return lines
+
+
+def forwarded(address: str, asked: Asked, *, is_summed: bool = False) -> Said:
+    """What the server at an address answers; with the CRC-32 of its body, if that is wanted."""
+    connection = HTTPConnection(address)
+    connection.request(asked.method, asked.path, asked.body or None, asked.headers)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    dropped = {"connection", "transfer-encoding", "content-length"}
+    headers: dict[str, Any] = {n: v for n, v in answer.getheaders() if n.lower() not in dropped}
+    length = answer.headers["content-length"] if asked.method == "HEAD" else len(body)
+    if is_summed and answer.status == 200:
+        headers["x-amz-checksum-crc32"] = crc32(body)
+    return said(f"{answer.status} {answer.reason}", body, **headers | {"Content-Length": length})
 
 
 @contextlib.contextmanager

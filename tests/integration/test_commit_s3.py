@@ -8,6 +8,7 @@ import pickle
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -113,6 +114,59 @@ def test_atomic_rows_cost_three_requests_a_file_and_a_record(options, frame, buc
     assert held() == {
         f"out/{n}/{name}": f"row {n}".encode() for n in range(ROWS) for name in ("b.txt", "c.txt")
     }
+
+
+# What each of two runs asks once, and of each row, at a destination that has records.
+BEGIN, PART, COMPLETE = "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"
+PUT, GET, HEAD = "PutObject", "GetObject", "HeadObject"
+DRAFT, DRAFTS = {BEGIN: 1, PART: 1, COMPLETE: 1}, {BEGIN: 2, PART: 2, COMPLETE: 2}
+OVER = {BEGIN: 1, PART: 1, COMPLETE: 2, PUT: 2, HEAD: 1, GET: 1}
+OVER_TWO = {BEGIN: 2, PART: 2, COMPLETE: 4, PUT: 2, HEAD: 1, GET: 1}
+LEDGER = {PUT: 1}
+Asked: TypeAlias = tuple[dict[str, int], dict[str, int]]
+COSTS: dict[str, tuple[Any, dict[str, Any], Asked, Asked]] = {
+    "plain": (two, {"commit": "plain"}, ({}, {PUT: 2}), ({}, {PUT: 2})),
+    "plain, error": (
+        two,
+        {"commit": "plain", "if_exists": "error"},
+        ({}, {HEAD: 2, PUT: 2}),
+        ({}, {HEAD: 2}),
+    ),
+    "archive": (two, {"archive": "tar"}, ({}, {PUT: 1}), ({}, {PUT: 1})),
+    "one": (one, {}, (LEDGER | {HEAD: 1}, DRAFT | {PUT: 1}), (LEDGER | {HEAD: 1}, OVER)),
+    "one, version": (one, {"version": "1"}, (LEDGER, DRAFT | {PUT: 1}), (LEDGER, OVER)),
+    "one, skip": (
+        one,
+        {"if_exists": "skip"},
+        (LEDGER, DRAFT | {PUT: 1, GET: 1}),
+        ({}, {GET: 1, HEAD: 1}),
+    ),
+    "two": (two, {}, (LEDGER, DRAFTS | {PUT: 1}), (LEDGER, OVER_TWO)),
+    "two, error": (
+        two,
+        {"if_exists": "error"},
+        (LEDGER, DRAFTS | {PUT: 1, GET: 1, HEAD: 3}),
+        ({}, {GET: 1}),
+    ),
+    "two, skip": (
+        two,
+        {"if_exists": "skip"},
+        (LEDGER, DRAFTS | {PUT: 1, GET: 1}),
+        ({}, {GET: 1, HEAD: 2}),
+    ),
+}
+
+
+@pytest.mark.parametrize("how", COSTS)
+def test_what_a_row_costs(how, options, frame, bucket):
+    fn, kwargs, *runs = COSTS[how]
+    into = str(bucket.joined("out"))
+    Pipeline(two, into_path=into, options=options).run([{**frame[0], "id": "another"}])
+    for once, each in runs:
+        with requests(options) as counts:
+            Pipeline(fn, into_path=into, options=options, **kwargs).run(frame)
+        names = once.keys() | each.keys()
+        assert counts == {name: once.get(name, 0) + ROWS * each.get(name, 0) for name in names}
 
 
 def test_a_committed_row_is_looked_at_with_a_read_and_a_head_a_file(options, frame, bucket, held):

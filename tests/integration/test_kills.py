@@ -6,17 +6,21 @@ the function for rows that were committed, and completes all; after recover() no
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests import soak
+from tests.integration.fault_server import Asked, Said, fault_server, forwarded
+from tests.integration.servers import S3Server
 from tests.killing import calls, killed_at, result_of, was_killed
 
 from file_dataset import Options, Pipeline, recover, verify
@@ -159,54 +163,119 @@ class Wire:
         self.count += 1
 
 
-@pytest.mark.parametrize("before", ["nothing", "another run"])
-def test_a_run_to_s3_killed_before_and_after_any_request(
-    before, moto_s3, memory_path, record_property
-):
-    rows = rows_in(memory_path / "in", ROWS_S3)
-    given = moto_s3.options()
-    log = memory_path / "calls"
+class Door:
+    """A server in front of another one; who asks is killed before or after one of the requests."""
 
-    def options() -> Options:
-        return Options(given.session_kwargs, given.client_kwargs, engine="boto3")
+    def __init__(self, address: str, victim: Path, kill_at: int | None) -> None:
+        self.count = 0
+        self.kill_at = kill_at
+        self.address = address
+        self.victim = victim
+        self._counting = threading.Lock()
 
-    mine = options()
-    client = mine.s3_client
+    def __call__(self, asked: Asked) -> Said:
+        if self.is_the_last():
+            return Said(b"", "hang")
+        answer = forwarded(self.address, asked)
+        return Said(b"", "hang") if self.is_the_last() else answer
 
-    def begun() -> tuple[str, str]:
-        bucket = moto_s3.make_bucket().authority
+    def is_the_last(self) -> bool:
+        with self._counting:
+            at, self.count = self.count, self.count + 1
+        if at == self.kill_at:
+            os.kill(int(self.victim.read_text()), signal.SIGKILL)
+        return at == self.kill_at
+
+
+class AtS3:
+    """Rows, and buckets that they are committed to, seen by the back door."""
+
+    def __init__(self, server: S3Server, directory: Path) -> None:
+        self.server = server
+        self.rows = rows_in(directory / "in", ROWS_S3)
+        self.log = directory / "calls"
+        self.victim = directory / "victim"
+        self.mine = self.options("boto3", server.endpoint)
+        self.client = self.mine.s3_client
+
+    def options(self, engine: Any, endpoint: str) -> Options:
+        given = self.server.options(client_kwargs={"endpoint_url": endpoint})
+        return Options(given.session_kwargs, given.client_kwargs, engine=engine)
+
+    def begun(self, before: str) -> tuple[str, str]:
+        bucket = self.server.make_bucket().authority
         if before == "another run":
-            run(rows, f"s3://{bucket}/out", "old", log, options=mine)
+            run(self.rows, f"s3://{bucket}/out", "old", self.log, options=self.mine)
         return bucket, f"s3://{bucket}/out"
 
-    def in_child(into: str, point: int | None) -> Callable[[], int]:
+    def killed_by_itself(self, into: str, point: int | None) -> Callable[[], int]:
         def work() -> int:
-            own = options()
+            own = self.options("boto3", self.server.endpoint)
             wire = Wire(own, point)
-            run(rows, into, "new", log, options=own, if_exists="replace")
+            run(self.rows, into, "new", self.log, options=own)
             return wire.count
 
         return work
 
-    kills = points(int(result_of(in_child(begun()[1], None))), share=8)
-    for point in kills:
-        bucket, into = begun()
-        assert was_killed(in_child(into, point))
-        log.write_text("")
-        result = run(rows, into, "again", log, options=mine, if_exists="skip")
+    def killed_at_the_door(self, into: str, point: int | None) -> tuple[int, bool]:
+        """How often the door was passed, and whether who did was killed before he had ended."""
+        door = Door(self.server.endpoint.partition("://")[2], self.victim, point)
+        with fault_server(door) as (front, _):
+
+            def work() -> None:
+                self.victim.write_text(str(os.getpid()))
+                run(self.rows, into, "new", self.log, options=self.options("curl", front.endpoint))
+
+            is_killed = was_killed(work)
+        return door.count, is_killed
+
+    def check_recovered(self, bucket: str) -> None:
+        """A run goes on where the dead one ended, and nothing is left over."""
+        into, options = f"s3://{bucket}/out", self.mine
+        records = self.client.list_objects_v2(Bucket=bucket, Prefix="out/.file_dataset/rows/")
+        committed = {Path(each["Key"]).stem for each in records.get("Contents", [])}
+        self.log.write_text("")
+        result = run(self.rows, into, "again", self.log, options=options, if_exists="skip")
         assert result.stats.failed == 0
-        called = {line.split()[1] for line in log.read_text().splitlines()}
-        assert called == ids(rows) - ids(result.skipped)
-        assert not recover(into, options=mine).errors
-        assert verify(into, options=mine).problems.empty
-        assert not client.list_multipart_uploads(Bucket=bucket).get("Uploads")
-        keys = [each["Key"] for each in client.list_objects_v2(Bucket=bucket)["Contents"]]
+        called = {line.split()[1] for line in self.log.read_text().splitlines()}
+        assert called == ids(self.rows) - ids(result.skipped)
+        assert called.isdisjoint(committed)
+        assert not recover(into, options=options).errors
+        assert verify(into, options=options).problems.empty
+        assert not self.client.list_multipart_uploads(Bucket=bucket).get("Uploads")
+        keys = [each["Key"] for each in self.client.list_objects_v2(Bucket=bucket)["Contents"]]
+        get = functools.partial(self.client.get_object, Bucket=bucket)
         seen = {
-            key.removeprefix("out/"): client.get_object(Bucket=bucket, Key=key)["Body"]
-            .read()
-            .decode()
+            key.removeprefix("out/"): get(Key=key)["Body"].read().decode()
             for key in keys
             if "/.file_dataset/" not in key
         }
-        assert check_seen(seen, None) == ids(rows)
+        assert check_seen(seen, None) == ids(self.rows)
+
+
+@pytest.fixture
+def at_s3(moto_s3, memory_path) -> AtS3:
+    return AtS3(moto_s3, memory_path)
+
+
+@pytest.mark.parametrize("before", ["nothing", "another run"])
+def test_a_run_to_s3_killed_before_and_after_any_request(before, at_s3, record_property):
+    kills = points(int(result_of(at_s3.killed_by_itself(at_s3.begun(before)[1], None))), share=8)
+    for point in kills:
+        bucket, into = at_s3.begun(before)
+        assert was_killed(at_s3.killed_by_itself(into, point))
+        at_s3.check_recovered(bucket)
     record_property(*soak.tried("SIGKILLs at S3", len(kills)))
+
+
+@pytest.mark.parametrize("before", ["nothing", "another run"])
+def test_a_run_to_s3_by_curl_killed_while_requests_are_under_way(before, at_s3, record_property):
+    count, _ = at_s3.killed_at_the_door(at_s3.begun(before)[1], None)
+    kills = 0
+    for point in points(count, share=16):
+        bucket, into = at_s3.begun(before)
+        # Not every run makes as many requests: several are under way at a time.
+        kills += at_s3.killed_at_the_door(into, point)[1]
+        at_s3.check_recovered(bucket)
+    assert kills
+    record_property(*soak.tried("SIGKILLs at S3", kills))

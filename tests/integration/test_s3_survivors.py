@@ -11,7 +11,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from http.client import HTTPConnection
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from tests.integration.fault_server import Asked, Said, crc32, fault_server, said
+from tests.integration.fault_server import Asked, Said, fault_server, forwarded, said
 from tests.integration.servers import S3Server
 from tests.soak import times
 
@@ -62,20 +61,6 @@ def in_front_of(server: S3Server, *, percent: int) -> Callable[[Asked], Said]:
         return other_bytes(given) if fate == 3 and is_bytes else after(given)
 
     return answer
-
-
-def forwarded(address: str, asked: Asked, *, is_summed: bool) -> Said:
-    connection = HTTPConnection(address)
-    connection.request(asked.method, asked.path, asked.body or None, asked.headers)
-    answer = connection.getresponse()
-    body = answer.read()
-    connection.close()
-    dropped = {"connection", "transfer-encoding", "content-length"}
-    headers: dict[str, Any] = {n: v for n, v in answer.getheaders() if n.lower() not in dropped}
-    length = answer.headers["content-length"] if asked.method == "HEAD" else len(body)
-    if is_summed and answer.status == 200:
-        headers["x-amz-checksum-crc32"] = crc32(body)
-    return said(f"{answer.status} {answer.reason}", body, **headers | {"Content-Length": length})
 
 
 def text_of(number: int) -> str:
