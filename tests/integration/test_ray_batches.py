@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import ray
 from tests.integration.clusters import ON_A_CLUSTER
 
+import file_dataset.ray
 from file_dataset import Options, Pipeline, UnsupportedSchemeError
 from file_dataset.adapters.registry import default as registry
 from file_dataset.ray import PipelineActor
@@ -198,10 +200,29 @@ def attic_here(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_claims", None)
 
 
-@pytest.mark.usefixtures("attic_here")
-def test_a_scheme_that_a_worker_does_not_know_names_it_and_the_host(tmp_path):
-    table = ray.data.from_pandas(local_rows(tmp_path, 2))
+def by_batches(table):
     pipeline = Pipeline(shout, into_path="attic://out")
-    said = rf"UnsupportedSchemeError: into_path, on host {os.uname().nodename}: .*'attic://'"
-    with pytest.raises(ray.exceptions.RayTaskError, match=said):
-        table.map_batches(pipeline, batch_format="pandas", batch_size=2).materialize()
+    ray.data.from_pandas(table).map_batches(pipeline, batch_format="pandas").materialize()
+
+
+def by_run(table):
+    file_dataset.ray.run(table, shout, into_path="attic://out")
+
+
+def by_reading(table):
+    there = table.assign(**{"a.txt": "attic://in/a"})
+    ray.data.read_datasource(file_dataset.ray.blob_reader(there)).materialize()
+
+
+def by_writing(table):
+    blobs = ray.data.read_datasource(file_dataset.ray.blob_reader(table))
+    blobs.write_datasink(file_dataset.ray.RowSink("attic://out"))
+
+
+@pytest.mark.usefixtures("attic_here")
+@pytest.mark.parametrize("way", [by_batches, by_run, by_reading, by_writing])
+def test_a_scheme_that_a_worker_does_not_know_names_it_and_the_host(way, tmp_path):
+    said = rf"UnsupportedSchemeError: .*, on host {os.uname().nodename}: .*'attic://'"
+    with pytest.raises((ray.exceptions.RayTaskError, UnsupportedSchemeError)) as raised:
+        way(local_rows(tmp_path, 2))
+    assert re.search(said, f"{type(raised.value).__name__}: {raised.value}")

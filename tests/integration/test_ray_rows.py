@@ -68,6 +68,32 @@ def test_the_count_is_known_and_limits_are_kept():
     assert len(rows.take(3)) == 3
 
 
+def test_columns_of_any_kind_come_along():
+    frame = pd.DataFrame(
+        {
+            "id": ["x", "y"],
+            "a.txt": ["s3://b/1", "s3://b/2"],
+            "kind": pd.Categorical(["ct", "mr"]),
+            "when": pd.Series([pd.Timestamp("2026-01-01T12:00", tz="Europe/Zurich"), pd.NaT]),
+            "spacing": [[1.0, 2.0], []],
+            "large": [2**63, 2**64 - 1],
+            "nested": [{"a": [1]}, None],
+            "raw": [b"\x00", None],
+            7: [1, 2],
+        }
+    )
+    table = ray.data.read_datasource(read_rows(frame)).to_pandas().sort_values("id")
+    assert table.columns.tolist() == [*map(str, frame.columns)]
+    assert table["kind"].tolist() == ["ct", "mr"]
+    assert table["when"].dt.tz_convert("UTC").tolist()[0] == pd.Timestamp("2026-01-01T11:00Z")
+    assert [list(cell) for cell in table["spacing"]] == [[1.0, 2.0], []]
+    assert table["large"].tolist() == [2**63, 2**64 - 1]
+    assert list(table["nested"].tolist()[0]["a"]) == [1]
+    assert table["raw"].tolist()[0] == b"\x00"
+    assert table["raw"].isna().tolist() == [False, True]
+    assert table["7"].tolist() == [1, 2]
+
+
 def test_no_rows_are_no_rows():
     none = pd.DataFrame({"id": [], "a.txt": []})
     assert ray.data.read_datasource(read_rows(none)).count() == 0
@@ -82,6 +108,8 @@ def test_wrong_input_is_told_before_a_task_is_begun():
         "'id' column must have unique values": frame.assign(id=1),
         "unsupported scheme 'nowhere://'": frame.assign(**{"a.txt": "nowhere://x"}),
         "values that Arrow has no type for": frame.assign(mixed=mixed),
+        "no type for: .*too large": frame.assign(large=[2**70, 1]),
+        "no type for: .*numpy": frame.assign(wave=[1j, 2j]),
     }
     for message, table in wrong.items():
         with pytest.raises(ValueError, match=message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -189,13 +190,88 @@ def test_the_first_failure_can_be_an_error(tmp_path):
         file_dataset.ray.run(frame, pipeline)
 
 
+class Told:
+    """Keeps what it is told, and can be sent nowhere."""
+
+    def __init__(self) -> None:
+        self.seen: list[Progress] = []
+        self.lock = threading.Lock()
+
+    def __call__(self, progress: Progress) -> None:
+        with self.lock:
+            self.seen.append(progress)
+
+
 def test_progress_is_told_here(tmp_path):
-    seen: list[Progress] = []
-    pipeline = Pipeline(shout, into_path=tmp_path / "out", progress=seen.append)
+    told = Told()
+    pipeline = Pipeline(shout, into_path=tmp_path / "out", progress=told)
     frame = pd.DataFrame(local_rows(tmp_path, 6))
     file_dataset.ray.run(frame, pipeline)
-    assert (seen[0].total, seen[0].done) == (6, 0)
-    assert (seen[-1].done, seen[-1].failed, seen[-1].is_over) == (5, 1, True)
+    first, last = told.seen[0], told.seen[-1]
+    assert (first.total, first.done) == (6, 0)
+    assert (last.done, last.failed, last.is_over) == (5, 1, True)
+
+
+def test_a_report_has_the_times_of_the_stages(tmp_path):
+    frame = pd.DataFrame(local_rows(tmp_path, 9, bad=[7]))
+    result = file_dataset.ray.run(frame, shout, into_path=tmp_path / "out", batch_size=2)
+    timeline = result._facts.timeline
+    # The row that is not there has been through no stage, and the one that the function does not
+    # like through two.
+    assert timeline.timed == 8
+    assert timeline.size == sum(path.stat().st_size for path in (tmp_path / "in").iterdir())
+    assert 0 <= min(timeline._spans) <= max(timeline._spans) <= result.stats.seconds
+    assert sorted(row.row_id for row in timeline.slowest) == [0, 1, 2, 3, 4, 5, 6, 8]
+    result.report(tmp_path / "run.html")
+    page = (tmp_path / "run.html").read_text()
+    for title in ("Throughput", "Download, function and upload", "Slowest rows"):
+        assert f"<h2>{title}</h2>" in page
+
+
+def test_rows_of_a_task_may_have_much_to_say(tmp_path):
+    place = tmp_path.joinpath(*["x" * 200] * 15)
+    place.mkdir(parents=True)
+    (place / "a.txt").write_text("text")
+    frame = pd.DataFrame({"id": range(400), "a.txt": str(place / "a.txt")})
+    assert frame["a.txt"].str.len().sum() > 2**20
+    result = file_dataset.ray.run(frame, shout, into_path=tmp_path / "out", batch_size=400)
+    assert result.stats.rows == 400
+
+
+def test_a_ray_dataset_of_no_rows_is_no_rows(tmp_path):
+    frame = pd.DataFrame(local_rows(tmp_path, 2))
+    dropped = ray.data.from_pandas(frame).map_batches(lambda _: frame[:0], batch_format="pandas")
+    for dataset in (dropped, ray.data.from_pandas(frame[:0]), ray.data.from_items([])):
+        result = file_dataset.ray.run(dataset, shout, into_path=tmp_path / "out")
+        assert (len(result.rows), len(result.failures)) == (0, 0)
+
+
+class Beginning:
+    """Says that it has begun."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __call__(self, input_dir: Path, output_dir: Path) -> dict[str, Path]:
+        name = (input_dir / "a.txt").read_text()
+        (self.place / name).touch()
+        return {"b.txt": input_dir / "a.txt"}
+
+
+def test_what_is_stopped_goes_on_nowhere(tmp_path):
+    (tmp_path / "begun").mkdir()
+    frame = pd.DataFrame(local_rows(tmp_path, 400, bad=range(4)))
+    begins = Beginning(tmp_path / "begun")
+    pipeline = Pipeline(begins, into_path=tmp_path / "out", on_error="raise")
+    # The error is kept, with all that its traceback refers to.
+    with pytest.raises(FileDatasetError) as raised:
+        file_dataset.ray.run(frame, pipeline, batch_size=4, concurrency=1)
+    begun = len(list((tmp_path / "begun").iterdir()))
+    assert begun < 200
+    # A task of another job gets its turn when what is left has had its own.
+    ray.data.range(4, override_num_blocks=4).map(lambda row: row).materialize()
+    assert len(list((tmp_path / "begun").iterdir())) <= begun + 8
+    assert raised.tb is not None
 
 
 def test_no_rows_are_no_rows(tmp_path):
@@ -213,6 +289,8 @@ def test_wrong_input_is_told_before_a_task_is_begun(tmp_path):
         "unique": {"dataset_or_frame": frame.assign(id=1)},
         "batch_size": {"batch_size": 0},
         "concurrency": {"concurrency": 0},
+        "num_cpus": {"num_cpus": -1},
+        "num_gpus": {"num_gpus": "all"},
         "its own destination": {"into_path": tmp_path},
         "give the destination once": {"pipeline": shout},
     }

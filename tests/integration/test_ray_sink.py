@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import ray
+from ray.data import DataContext
 from tests.integration.clusters import ON_A_CLUSTER
 
 from file_dataset import AllRowsFailedError, Options
@@ -97,6 +98,39 @@ def test_a_row_that_cannot_be_written_costs_that_row(tmp_path):
     assert sink.result.failures["id"].tolist() == ["row 1"]
     assert sink.result.failures["stage"].tolist() == ["write"]
     assert files_in(tmp_path / "out")["row 2/b.txt"] == "b2"
+
+
+def test_no_rows_are_no_rows(tmp_path):
+    sink = RowSink(tmp_path / "out")
+    ray.data.from_arrow(pa.table(blobs(2))[:0]).write_datasink(sink)
+    assert sink.result is not None
+    assert (sink.result.rows, sink.result.bytes, len(sink.result.failures)) == (0, 0, 0)
+
+
+class Noting(RowSink):
+    """Notes of how many blocks each write is."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(place / "out")
+        self.place = place
+
+    def write(self, blocks, ctx):
+        taken = list(blocks)
+        with (self.place / "written").open("a") as lines:
+            lines.write(f"{len(taken)} {sum(map(len, taken))}\n")
+        return super().write(taken, ctx)
+
+
+def test_a_task_has_one_block_in_memory_at_a_time(tmp_path, monkeypatch):
+    frame = pd.DataFrame({"id": range(8), "a.bin": str(tmp_path / "a")})
+    (tmp_path / "a").write_bytes(bytes(300_000))
+    sink = Noting(tmp_path)
+    monkeypatch.setattr(DataContext.get_current(), "target_max_block_size", 500_000)
+    read = ray.data.read_datasource(blob_reader(frame, 8), override_num_blocks=1)
+    read.write_datasink(sink)
+    assert sink.result is not None
+    assert sink.result.rows == 8
+    assert (tmp_path / "written").read_text().splitlines() == ["1 2"] * 4
 
 
 def test_rows_that_are_there_can_be_refused(tmp_path):

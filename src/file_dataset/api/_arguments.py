@@ -38,6 +38,13 @@ def at_least(name: str, value: int, least: int) -> int:
     return value
 
 
+def amount(name: str, value: float) -> float:
+    """A number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be a number of at least 0, not {value!r}")
+    return value
+
+
 def count_or_share(name: str, value: float | None) -> float | None:
     """A whole number of at least 0, a float from 0 to 1, or None."""
     if value is None:

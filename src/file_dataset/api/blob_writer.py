@@ -107,9 +107,12 @@ class BlobWriter:
 
         Raises:
             InvalidDatasetError: For ids and names that break the rules.
+            UnsupportedSchemeError: If the store of the destination is missing on this machine.
         """
         import pyarrow as pa
 
+        where = self.committing.destination
+        _wiring.scheme_check(where.store, names_host=True)(where.into, "into_path")
         names = pa.table({name: pa.nulls(len(table)) for name in table.column_names})
         if "id" in table.column_names:
             names = names.set_column(names.column_names.index("id"), "id", table["id"])

@@ -22,7 +22,6 @@ from file_dataset.domain.reporting import About
 from file_dataset.domain.rows import Row
 from file_dataset.domain.staging import Staging
 from file_dataset.domain.store import Store
-from file_dataset.domain.timeline import Timeline
 from file_dataset.domain.url import Url
 
 _LARGEST_SAMPLE = 32 << 20  # bytes of a picture that a report shows
@@ -69,7 +68,7 @@ class Execution:
         return attrs.evolve(self, committing=self.committing.of_one_run())
 
     @contextlib.contextmanager
-    def here(self, rows: int, timeline: Timeline | None = None) -> Iterator[Pipelining]:
+    def here(self, rows: int) -> Iterator[Pipelining]:
         """What takes so many rows through in this process, of which nothing is left in the end."""
         with (
             _wiring.temp_scratch(None) as scratch,
@@ -94,7 +93,6 @@ class Execution:
                 self.workers,
                 self.keep_failed,
                 self.committing.resuming(),
-                timeline,
             )
 
     @contextlib.contextmanager
@@ -102,15 +100,12 @@ class Execution:
         self,
         rows: int,
         engine: Engine | None,
-        timeline: Timeline,
         progress: Observer | bool | None,  # noqa: FBT001 - it is one value
     ) -> Iterator[tuple[Observer, Engine]]:
         """What one run over so many rows is done with, and who is told of it."""
         with (
             _wiring.observing(progress) as observe,
-            self.here(rows, timeline)
-            if engine is None
-            else contextlib.nullcontext(engine) as taken,
+            self.here(rows) if engine is None else contextlib.nullcontext(engine) as taken,
         ):
             yield observe, taken
 

@@ -95,7 +95,8 @@ class Pipeline:
             storage, as a server that cannot be reached.
         keep_failed: A directory in which the directories of rows that failed in the function, or
             after it, are kept as ``{id}/input`` and ``{id}/output``.
-        progress: True for a bar on the terminal, or a function that is told how far the run is.
+        progress: True for a bar on the terminal, or a function that is told how far the run is;
+            an unpickled copy tells nobody.
 
     Raises:
         ValueError: For a destination that is missing, given twice or of an unknown scheme, and for
@@ -169,7 +170,8 @@ class Pipeline:
         self._is_copy = False
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_execution": self._execution.of_one_run()}
+        # Who is told of progress is here, and may be of a kind that cannot go anywhere.
+        return {**self.__dict__, "_execution": self._execution.of_one_run(), "_progress": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _is_copy=True)
@@ -255,15 +257,22 @@ class Pipeline:
         """
         return self._begin(self._parse(dataframe), engine)
 
-    def results(self, rows: CellRows) -> Iterator[RowResult[Url]]:
+    def results(self, rows: CellRows, timeline: Timeline | None = None) -> Iterator[RowResult[Url]]:
         """What becomes of some rows of a run, for the engine that has brought them here.
+
+        Args:
+            rows: The rows.
+            timeline: Is told when they were in each stage; None for nobody.
 
         Raises:
             UnsupportedSchemeError: If a store is missing here.
         """
         self._check(self._into, "into_path")
         sound_cells(rows.columns, rows.ids, self._check)
-        with self._execution.here(len(rows)) as here, closing(here.run(rows)) as results:
+        with (
+            self._execution.here(len(rows)) as here,
+            closing(here.run(rows, timeline=timeline)) as results,
+        ):
             yield from results
 
     def _run_table(self, table: RowTable, engine: Engine | None = None) -> RunResult:
@@ -272,17 +281,13 @@ class Pipeline:
         return run.result()
 
     def _begin(self, table: RowTable, engine: Engine | None) -> Run:
-        timeline = Timeline()
         return Run(
             table,
             Report(table, self._execution.function.columns),
             Stopping(len(table.rows), self._max_failures),
-            parts=functools.partial(
-                self._execution.parts, len(table.rows), engine, timeline, self._progress
-            ),
+            parts=functools.partial(self._execution.parts, len(table.rows), engine, self._progress),
             raises=self._on_error == "raise",
             again=functools.partial(self._run_table, engine=engine),
-            timeline=timeline,
             about=self._execution.about(by="this process" if engine is None else "a cluster"),
             read=self._execution.beginning,
         )

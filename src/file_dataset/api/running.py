@@ -36,6 +36,7 @@ class Engine(Protocol):
         *,
         is_stopped: Callable[[], bool],
         late: Callable[[RowResult[Url]], object],
+        timeline: Timeline,
     ) -> Iterator[RowResult[Url]]:
         """What becomes of each row, as it comes; closing the iterator stops it.
 
@@ -43,6 +44,7 @@ class Engine(Protocol):
             rows: The rows.
             is_stopped: Whether to begin no more of them.
             late: Given what comes once the iterator was closed.
+            timeline: Told when rows were in each stage, as far as that is known.
         """
 
 
@@ -61,7 +63,6 @@ class Run:
         parts: Makes what the run is done with, for as long as it takes.
         raises: Whether the first failure ends it with an error.
         again: Runs a table from its beginning to its end.
-        timeline: What happens when.
         about: What is run where.
         read: Gives what was published.
     """
@@ -75,7 +76,6 @@ class Run:
         parts: Parts,
         raises: bool,
         again: Callable[[RowTable], RunResult],
-        timeline: Timeline,
         about: About,
         read: Callable[[Url], bytes],
     ) -> None:
@@ -85,7 +85,7 @@ class Run:
         self._parts = parts
         self._raises = raises
         self._again = again
-        self._timeline = timeline
+        self._timeline = Timeline()
         self._about = about
         self._read = read
         self._stop: Stop | None = None
@@ -170,7 +170,10 @@ class Run:
         with self._parts() as (observe, engine):
             observe(Progress(total))
             results = engine.run(
-                self._table.rows, is_stopped=lambda: self._stop is not None, late=self._take
+                self._table.rows,
+                is_stopped=lambda: self._stop is not None,
+                late=self._take,
+                timeline=self._timeline,
             )
             with closing(results):
                 for result in results:

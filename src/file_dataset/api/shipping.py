@@ -43,13 +43,13 @@ def whole_table(table: RowTable) -> pa.Table:
     sources = _sources(table)
     try:
         others = table.table.arrow([name for name in names if name not in sources])
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (pa.ArrowException, OverflowError) as error:
         raise InvalidDatasetError(
             f"the table has values that Arrow has no type for: {error}"
         ) from error
     for name, column in sources.items():
         others = others.append_column(name, column)
-    return others.select(names)
+    return others.select([str(name) for name in names])
 
 
 def _sources(table: RowTable) -> dict[str, pa.Array[Any]]:

@@ -57,7 +57,6 @@ class Pipelining:
         keep_failed: Where the directories of rows that failed in the function, or after it,
             are kept; None keeps none.
         resuming: Tells which rows are done already; None runs all.
-        timeline: Is told when rows were in each stage; None for nobody.
     """
 
     staging: Staging
@@ -66,7 +65,6 @@ class Pipelining:
     workers: int = 1
     keep_failed: Path | None = None
     resuming: Resuming | None = None
-    timeline: Timeline | None = None
 
     def run(
         self,
@@ -74,6 +72,7 @@ class Pipelining:
         *,
         is_stopped: Callable[[], bool] = lambda: False,
         late: Callable[[RowResult[Url]], object] = lambda _: None,
+        timeline: Timeline | None = None,
     ) -> Iterator[RowResult[Url]]:
         """Each row with the URLs of its outputs, or what kept it from them, as they come.
 
@@ -84,6 +83,7 @@ class Pipelining:
             is_stopped: Whether the run is to end by itself: the rows that are in the function, or
                 behind it, still come out, and all others do not.
             late: Given the rows that were being published when the iterator was closed.
+            timeline: Is told when rows were in each stage; None for nobody.
         """
         taken: set[StagedFiles] = set()
         with ExitStack() as stack:
@@ -95,7 +95,7 @@ class Pipelining:
                 closing(unordered(self._call, admitted, workers=self.workers))
             )
             published = behind(
-                partial(self._publish, taken),
+                partial(self._publish, taken, timeline),
                 called,
                 depth=max(1, self.staging.prefetch),
                 apart=self.workers > 1,
@@ -117,7 +117,9 @@ class Pipelining:
         staged.spans.append(Span(begun, time.monotonic()))
         return _Called(staged, answer)
 
-    def _publish(self, taken: set[StagedFiles], items: Sequence[_Item]) -> Iterator[RowResult[Url]]:
+    def _publish(
+        self, taken: set[StagedFiles], timeline: Timeline | None, items: Sequence[_Item]
+    ) -> Iterator[RowResult[Url]]:
         outputs = [
             item.answer
             for item in items
@@ -133,13 +135,13 @@ class Pipelining:
             result = item.answer if isinstance(item.answer, RowFailure) else next(published)
             if isinstance(result, RowFailure):
                 self._keep(item.staged)
-            if self.timeline is not None:
+            if timeline is not None:
                 ended = time.monotonic()
                 # What failed in the function has nothing to publish.
                 is_lost = isinstance(item.answer, RowFailure)
                 span = Span(ended if is_lost else begun, ended, len(outputs) or 1)
                 read, call = item.staged.spans
-                self.timeline.note(item.staged.row.id, (read, call, span), item.staged.size)
+                timeline.note(item.staged.row.id, (read, call, span), item.staged.size)
             item.staged.release()
             taken.remove(item.staged)
             yield result

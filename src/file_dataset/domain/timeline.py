@@ -58,11 +58,14 @@ class TimedRow:
 class Timeline:
     """What a run did when: 29 bytes for each row, and a few rows as they were.
 
-    Of rows that went through another process, as on a cluster, it has but when they came back.
+    Of rows that an engine takes through elsewhere, and tells nothing more of, it has but when they
+    came back.
     """
 
     def __init__(self) -> None:
         self._begun = time.monotonic()
+        # What clocks of several machines have in common.
+        self._date = time.time()
         # Six of a row, as all of them came through.
         self._spans = array("f")
         self._ends = array("f")
@@ -99,9 +102,29 @@ class Timeline:
                 tuple((begin - begun, end - begun) for begin, end, _ in spans),
                 tuple((end - begin) / rows for begin, end, rows in spans),
             )
-            # By the count, so that two rows of the same cost are not compared themselves.
-            push = heapq.heappush if len(self._slowest) < SLOWEST else heapq.heappushpop
-            push(self._slowest, (cost, count, row))
+            self._keep(cost, count, row)
+
+    def take_in(self, part: Timeline) -> None:
+        """Take in what another process has noted of some of the run's rows.
+
+        They are put where the clocks of the two say, as far as that is neither before the run began
+        nor still to come: clocks of machines may differ.
+        """
+        now = time.monotonic() - self._begun
+        last = max(part._spans, default=0.0)
+        shift = max(0.0, min(part._date - self._date, now - last))
+        count = len(self._spans)
+        self._spans.extend(moment + shift for moment in part._spans)
+        self.size += part.size
+        for cost, n, row in part._slowest:
+            spans = tuple((begin + shift, end + shift) for begin, end in row.spans)
+            self._keep(cost, count + n, attrs.evolve(row, spans=spans))
+
+    def _keep(self, cost: float, count: int, row: TimedRow) -> None:
+        """Keep a row if it is one of the slowest."""
+        # By the count, so that two rows of the same cost are not compared themselves.
+        push = heapq.heappush if len(self._slowest) < SLOWEST else heapq.heappushpop
+        push(self._slowest, (cost, count, row))
 
     def end(self, fate: Fate) -> None:
         """Take note that what becomes of a row is known."""

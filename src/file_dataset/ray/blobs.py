@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import pyarrow as pa
@@ -147,10 +147,18 @@ class _Reading:
             failed=_count_failed,
         )
         for block in tables:
-            count("rows", block.num_rows)
-            count("bytes", block.nbytes)
+            good = block["error"].null_count if blobs.keeps_failed else block.num_rows
+            size = sum(_bytes(block[name]) for name in table.columns)
+            count("rows", good, operation="read")
+            count("bytes", size, operation="read")
             yield block
 
 
+def _bytes(contents: pa.ChunkedArray[Any]) -> int:
+    """What binary values have together."""
+    buffers = (buffer for chunk in contents.chunks for buffer in chunk.buffers()[2:])
+    return sum(buffer.size for buffer in buffers if buffer is not None)
+
+
 def _count_failed(_: RowFailure) -> None:
-    count("failed_rows")
+    count("failed_rows", operation="read")

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
-import pandas as pd
 import pyarrow as pa
 import ray
 from ray.data import Dataset
-from ray.data.block import BlockMetadata
-from ray.data.datasource import Datasource, ReadTask
 
-from file_dataset.api._arguments import at_least
+from file_dataset.api._arguments import amount, at_least
 from file_dataset.api.cells import CellRows
 from file_dataset.api.options import Options
 from file_dataset.api.pipeline import Pipeline
 from file_dataset.api.results import RunResult
 from file_dataset.api.running import Run
 from file_dataset.domain.calling import UserFunction
-from file_dataset.domain.errors import FileDatasetError
 from file_dataset.domain.plan import RowResult
-from file_dataset.domain.rows import Cause, RowFailure
+from file_dataset.domain.timeline import Timeline
 from file_dataset.domain.url import Url
-from file_dataset.ray.counters import attempts, count, forget_attempts
-
-if TYPE_CHECKING:
-    from ray.data import DataContext
+from file_dataset.ray.counters import forget_attempts
+from file_dataset.ray.tasks import RunDatasource
 
 # Enough for a task to keep many requests in flight, and for each worker to get several tasks.
 _MOST_ROWS = 256
 _TASKS_PER_CPU = 4
-
-ATTEMPTS = 4
-"""How often a task is begun before its rows are failures."""
 
 
 def run(
@@ -121,11 +111,20 @@ def begin(
         at_least("batch_size", batch_size, 1)
     if concurrency is not None:
         at_least("concurrency", concurrency, 1)
+    for name, value in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
+        if value is not None:
+            amount(name, value)
     frame = dataset_or_frame
     if isinstance(frame, Dataset):
-        frame = pa.concat_tables(ray.get(frame.to_arrow_refs()), promote_options="permissive")
+        frame = _whole(frame)
     needs = {"concurrency": concurrency, "num_cpus": num_cpus, "num_gpus": num_gpus}
     return pipeline.begin(frame, engine=_OnRay(pipeline, batch_size, needs))
+
+
+def _whole(dataset: Dataset) -> pa.Table:
+    # Of no rows Ray may know no columns.
+    tables = [table for table in ray.get(dataset.to_arrow_refs()) if table.num_columns]
+    return pa.concat_tables(tables or [pa.table({"id": []})], promote_options="permissive")
 
 
 @attrs.frozen
@@ -148,6 +147,7 @@ class _OnRay:
         *,
         is_stopped: Callable[[], bool],
         late: Callable[[RowResult[Url]], object],  # noqa: ARG002 - what was closed says no more
+        timeline: Timeline,
     ) -> Iterator[RowResult[Url]]:
         """What becomes of each row, as tasks come to their ends.
 
@@ -157,13 +157,14 @@ class _OnRay:
         if not rows:
             return
         pipeline = ray.put(self.pipeline)
-        source = _RunDatasource(rows, pipeline, self._at_once(len(rows)))
+        source = RunDatasource(rows, pipeline, self._at_once(len(rows)))
         dataset = ray.data.read_datasource(source, **self.needs)
         blocks = dataset.iter_batches(batch_size=None, batch_format="pandas", prefetch_batches=0)
         try:
             for part in (part for block in blocks for part in block["part"]):
                 if part.error is not None:
                     raise part.error
+                timeline.take_in(part.timeline)
                 yield from part.results
                 if is_stopped():
                     return
@@ -175,91 +176,3 @@ class _OnRay:
             return self.batch_size
         cpus: float = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]  # Ray's
         return max(1, min(_MOST_ROWS, math.ceil(rows / cpus / _TASKS_PER_CPU)))
-
-
-_LOST = Cause(
-    "WorkerLostError",
-    f"the worker process was lost {ATTEMPTS} times when it had this row or its neighbours: it "
-    f"crashed, was killed, or had no memory left; batch_size=1 tells which row it is, and "
-    f'isolation="process" keeps it from others',
-    attempts=ATTEMPTS,
-    retryable=True,
-)
-
-
-@attrs.frozen
-class _Part:
-    """What came of the rows of a task, or what kept it from running them at all."""
-
-    results: list[RowResult[Url]]
-    error: Exception | None = None
-
-
-class _RunDatasource(Datasource):
-    """The results of running a pipeline, a row for each task."""
-
-    def __init__(self, rows: CellRows, pipeline: ray.ObjectRef[Pipeline], batch_size: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Ray's is
-        self._tasks = [
-            ReadTask(
-                _Running(pipeline, rows[begin : begin + batch_size]),
-                BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None),
-            )
-            for begin in range(0, len(rows), batch_size)
-        ]
-
-    def get_name(self) -> str:
-        """What Ray's bars call the run by."""
-        return "Pipeline"
-
-    def estimate_inmemory_data_size(self) -> int | None:
-        """That is not known."""
-        return None
-
-    def get_read_tasks(
-        self,
-        parallelism: int,  # noqa: ARG002 - the batch size says how many tasks there are
-        per_task_row_limit: int | None = None,  # noqa: ARG002 - each task gives one row
-        data_context: DataContext | None = None,  # noqa: ARG002
-    ) -> list[ReadTask]:
-        """A task for each batch of rows."""
-        return self._tasks
-
-
-@attrs.frozen
-class _Running:
-    """What one task does."""
-
-    pipeline: ray.ObjectRef[Pipeline]
-    rows: CellRows
-
-    def __call__(self) -> list[pd.DataFrame]:
-        # Ray tries for ever what its workers are lost with.
-        if attempts(f"{self.pipeline.hex()} {self.rows.ids[0]}") > ATTEMPTS:
-            return [
-                _block(_Part([RowFailure(row_id, "call", (_LOST,)) for row_id in self.rows.ids]))
-            ]
-        try:
-            pipeline = _pipeline_of(self.pipeline)
-            results = list(pipeline.results(self.rows))
-        except FileDatasetError as error:
-            return [_block(_Part([], error))]
-        except Exception as error:  # noqa: BLE001 - it is raised where the run was begun
-            told = FileDatasetError(
-                f"on host {os.uname().nodename}: {type(error).__name__}: {error}"
-            )
-            return [_block(_Part([], told))]
-        failed = sum(isinstance(result, RowFailure) for result in results)
-        count("failed_rows", failed)
-        count("rows", len(results) - failed)
-        return [_block(_Part(results))]
-
-
-@functools.lru_cache(maxsize=1)
-def _pipeline_of(pipeline: ray.ObjectRef[Pipeline]) -> Pipeline:
-    """The copy that all tasks of a run share in this process, with what its function keeps."""
-    return ray.get(pipeline)
-
-
-def _block(part: _Part) -> pd.DataFrame:
-    return pd.DataFrame({"part": pd.Series([part], dtype="object")})

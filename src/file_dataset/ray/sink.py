@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
@@ -82,6 +83,15 @@ class RowSink(Datasink[_Part]):
         self._writer = BlobWriter.of(into_path, options, commit=commit, if_exists=if_exists)
         self.result: SinkResult | None = None
 
+    @property
+    def min_bytes_per_write(self) -> int:
+        """How much a task is to write: a block, by itself.
+
+        Ray keeps what a task has written until that ends; if it were one with what reads, that
+        would be all that was read.
+        """
+        return 1
+
     def on_write_start(self, schema: pa.Schema | None = None) -> None:
         """Look at the columns, before anything is written.
 
@@ -104,9 +114,10 @@ class RowSink(Datasink[_Part]):
                 else:
                     rows += 1
                     size += written.bytes
-        count("rows", rows)
-        count("failed_rows", len(failures))
-        count("bytes", size)
+        counted = functools.partial(count, operation="write")
+        counted("rows", rows)
+        counted("failed_rows", len(failures))
+        counted("bytes", size)
         return _Part(rows, size, failures)
 
     def on_write_complete(self, write_result: WriteResult[_Part]) -> None:

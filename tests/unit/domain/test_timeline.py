@@ -103,6 +103,58 @@ def test_a_row_takes_little_memory():
     assert (again.timed, again.size, len(again.slowest)) == (rows, rows, SLOWEST)
 
 
+def test_a_part_from_elsewhere_takes_little_room_on_its_way():
+    rows = 256
+    part = timeline_of([[n, n + 1, n + 1, n + 2, n + 2, n + 3] for n in range(rows)])
+    assert len(pickle.dumps(part)) / rows < 40
+
+
+def part_of(whole: Timeline, *, later: float, rows) -> Timeline:
+    """What a process that has begun so much later, by the calendar, has noted of some rows."""
+    part = timeline_of(rows)
+    part._date = whole._date + later
+    return part
+
+
+def test_what_other_processes_have_noted_is_put_where_it_was():
+    whole = timeline_of([])
+    whole._begun -= 100
+    for later in (10, 30):
+        whole.take_in(part_of(whole, later=later, rows=[[0, 1, 1, 3, 3, 4], [4, 4, 4, 5, 5, 6]]))
+    assert (whole.timed, whole.size) == (4, 2)
+    assert list(whole._spans) == pytest.approx(
+        [later + moment for later in (10, 30) for moment in (0, 1, 1, 3, 3, 4, 4, 4, 4, 5, 5, 6)],
+        abs=1e-3,
+    )
+    slowest = whole.slowest
+    assert [row.row_id for row in slowest] == [0, 0, 1, 1]
+    assert [row.spans[1][0] for row in slowest] == pytest.approx([31, 11, 34, 14], abs=1e-3)
+    assert [row.costs[1] for row in slowest] == pytest.approx([2, 2, 1, 1], abs=1e-3)
+
+
+@pytest.mark.parametrize("later", [-1e6, 1e6])
+def test_a_clock_that_is_wrong_puts_nothing_before_the_run_or_after_now(later):
+    whole = timeline_of([])
+    whole._begun -= 100
+    whole.take_in(part_of(whole, later=later, rows=[[0, 1, 1, 3, 3, 4]]))
+    expected = 0 if later < 0 else 96
+    assert whole._spans[0] == pytest.approx(expected, abs=1)
+    assert whole._spans[5] - whole._spans[0] == pytest.approx(4, abs=1e-3)
+
+
+@given(st.lists(st.lists(TIMES, max_size=15), max_size=4))
+def test_the_slowest_of_all_parts_are_kept(parts):
+    whole = timeline_of([])
+    whole._begun -= 1000
+    for rows in parts:
+        whole.take_in(part_of(whole, later=1, rows=rows))
+    costs = [sum(times[1::2]) - sum(times[::2]) for rows in parts for times in rows]
+    assert whole.timed == len(costs)
+    assert [row.cost for row in whole.slowest] == pytest.approx(
+        sorted(costs, reverse=True)[:SLOWEST], abs=1e-3
+    )
+
+
 WORDS = st.sampled_from(["s3://b/1: not found", "s3://b/22: not found", "no", "no 'x'", "no 'y'"])
 
 
