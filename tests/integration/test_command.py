@@ -388,7 +388,7 @@ def test_ls_prints_the_files_below_a_place(place: Path) -> None:
 
 
 def test_ingest_brings_files_here(place: Path) -> None:
-    told = ["ingest", str(place), "--pattern", "*o*.txt", "--into", "../into"]
+    told = ["ingest", str(place), "--pattern", "*o*.txt", "--into", "../into", "--no-progress"]
     into = place.parent / "into"
     code, out, err = ran(place, *told)
     assert (code, err) == (0, "")

@@ -22,6 +22,7 @@ from file_dataset.domain.errors import InvalidDatasetError
 from file_dataset.domain.generations import Generations
 from file_dataset.domain.ingest import Ingest
 from file_dataset.domain.names import RECORDS, file_name_fault, row_id_fault
+from file_dataset.domain.ports import Observer
 from file_dataset.domain.source_set import Source
 from file_dataset.domain.url import Url
 
@@ -40,6 +41,7 @@ def ingest(
     workers_per_file: int = 1,
     force: bool = False,
     options: Options | None = None,
+    progress: bool | Observer | None = None,
 ) -> list[Path]:
     """Bring what is below a prefix here; the next time, only what has changed since.
 
@@ -62,6 +64,8 @@ def ingest(
         workers_per_file: How many requests may be made for one large file at a time.
         force: Whether to fetch also what is here and unchanged.
         options: How storage is reached.
+        progress: True for a bar on the terminal, or a function that is told how many files are
+            here, and that are to be.
 
     Returns:
         The files' paths, absolute and sorted. They are links, which lead to the present state.
@@ -88,22 +92,26 @@ def ingest(
         raise ValueError(f"manifest {manifest!r} {fault}")
     store = _wiring.store_for(options, width=width)
     prefix = served(url, store)
-    job = Ingest(
-        source=Source(
-            store=store,
-            prefix=prefix,
-            globs=globs_of("*" if pattern is None else pattern),
-            manifest=manifest,
-            tolerance=hours,
-        ),
-        generations=_generations(prefix, into, dataset_id),
-        # Of a store that makes several requests for a file, only the number of files tells how
-        # many files are on their way.
-        together=None if workers_per_file == 1 else max_concurrent_files,
-        force=force,
-        warn=lambda message: warnings.warn(message, stacklevel=users_stacklevel()),
+    source = Source(
+        store=store,
+        prefix=prefix,
+        globs=globs_of("*" if pattern is None else pattern),
+        manifest=manifest,
+        tolerance=hours,
     )
-    return sorted(job.generations.base / name for name in job.run())
+    generations = _generations(prefix, into, dataset_id)
+    with _wiring.observing(progress, unit="file") as observe:
+        job = Ingest(
+            source=source,
+            generations=generations,
+            # Of a store that makes several requests for a file, only the number of files tells how
+            # many files are on their way.
+            together=None if workers_per_file == 1 else max_concurrent_files,
+            force=force,
+            warn=lambda message: warnings.warn(message, stacklevel=users_stacklevel()),
+            observe=observe,
+        )
+        return sorted(generations.base / name for name in job.run())
 
 
 def _hours(tolerance: float | None) -> timedelta | None:

@@ -38,6 +38,7 @@ def pack(
     shard_rows: int | None = None,
     format: Literal["tar"] = "tar",  # noqa: A002 - the word for it
     options: Options | None = None,
+    progress: bool | Observer | None = None,
 ) -> Any:
     """Pack the files of a table into few archives, and say where they are then.
 
@@ -53,6 +54,7 @@ def pack(
         shard_rows: How many rows are in an archive at most; None for any number.
         format: The kind of archive.
         options: How storage is reached.
+        progress: True for a bar on the terminal, or a function that is told how far it is.
 
     Returns:
         A table of the same kind with the members' URLs as cells, such as
@@ -76,7 +78,7 @@ def pack(
     at_least("shard_bytes", shard_bytes, 1)
     if shard_rows is not None:
         at_least("shard_rows", shard_rows, 1)
-    packed, _ = pack_rows(frame, into, shard_bytes, shard_rows, options)
+    packed, _ = pack_rows(frame, into, shard_bytes, shard_rows, options, progress=progress)
     return packed
 
 
@@ -125,13 +127,20 @@ def _warn_of_others(packing: Packing, archives: Collection[str]) -> None:
         )
 
 
-def unpack(frame: Any, into: str | os.PathLike[str], *, options: Options | None = None) -> Any:
+def unpack(
+    frame: Any,
+    into: str | os.PathLike[str],
+    *,
+    options: Options | None = None,
+    progress: bool | Observer | None = None,
+) -> Any:
     """Put the members of archives, or any other files of a table, where they are files again.
 
     Args:
         frame: A table with a column ``id`` and a column for each file, as ``pack`` gives it.
         into: The destination; files go to ``{into}/{id}/{filename}``.
         options: How storage is reached.
+        progress: As of ``pack``.
 
     Returns:
         A table of the same kind with the files' URLs or paths as cells; rows that failed are
@@ -148,7 +157,7 @@ def unpack(frame: Any, into: str | os.PathLike[str], *, options: Options | None 
     >>> unpack(packed, "memory://tied/loose")
     [{'id': 7, 'a.txt': 'memory://tied/loose/7/a.txt'}]
     """
-    unpacked, _ = unpack_rows(frame, into, options)
+    unpacked, _ = unpack_rows(frame, into, options, progress=progress)
     return unpacked
 
 

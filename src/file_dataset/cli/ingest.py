@@ -38,6 +38,7 @@ from file_dataset.cli import tables
 )
 @click.option("--force", is_flag=True, help="Fetch also what is here and unchanged.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a path a line.")
+@click.option("--progress/--no-progress", default=True, help="Show how far it is, on stderr.")
 def ingest(
     *,
     url: str,
@@ -51,6 +52,7 @@ def ingest(
     workers_per_file: int,
     force: bool,
     as_json: bool,
+    progress: bool,
 ) -> None:
     """Bring the files below URL here, and print their paths.
 
@@ -67,6 +69,7 @@ def ingest(
         max_concurrent_files=max_concurrent_files,
         workers_per_file=workers_per_file,
         force=force,
+        progress=progress,
     )
     if as_json:
         tables.show_json(paths)

@@ -17,6 +17,7 @@ from file_dataset.domain.manifests import Entry, LocalManifest
 from file_dataset.domain.objects import ObjectInfo
 from file_dataset.domain.outcomes import Failed, Outcome
 from file_dataset.domain.plan import windows
+from file_dataset.domain.ports import Observer, Progress
 from file_dataset.domain.requests import Download
 from file_dataset.domain.source_set import Source, SourceSet, check_size, some
 from file_dataset.domain.threads import closing
@@ -37,6 +38,7 @@ class Ingest:
         together: How many files are asked for together; None for all at once.
         force: Whether to fetch also what is here already.
         warn: Told what is odd and no error.
+        observe: Told how many of the files are there, those included that were there before.
     """
 
     source: Source
@@ -44,6 +46,7 @@ class Ingest:
     together: int | None = None
     force: bool = False
     warn: Callable[[str], None]
+    observe: Observer = lambda _: None
 
     def run(self) -> list[str]:
         """The names of the files, all of which are there below the base, as at their source.
@@ -65,6 +68,7 @@ class Ingest:
                     url=Url.local(self.generations.base),
                 )
             kept = set() if self.force else set(self._kept(found.files, before.files))
+            self.observe(Progress(len(found.files), len(kept)))
             if kept == found.files.keys() == before.files.keys() and _is_read(found, before):
                 self.generations.show(found.files)
             else:
@@ -105,7 +109,9 @@ class Ingest:
             directory.mkdir(parents=True, exist_ok=True)
         for name in kept:
             linked(self.generations.current / FILES / name, files / name)
-        self._fetch({name: each for name, each in found.files.items() if name not in kept}, files)
+        wanted = {name: each for name, each in found.files.items() if name not in kept}
+        for done in self._fetched(wanted, files):
+            self.observe(Progress(len(found.files), len(kept) + done))
         entries = {
             name: before.files[name] if name in kept else _entry(info, files / name)
             for name, info in found.files.items()
@@ -119,7 +125,9 @@ class Ingest:
         (generation / _MANIFEST).write_bytes(local.to_json())
         self.generations.commit(generation, entries)
 
-    def _fetch(self, files: Mapping[str, ObjectInfo], directory: Path) -> None:
+    def _fetched(self, files: Mapping[str, ObjectInfo], directory: Path) -> Iterator[int]:
+        """How many files are there, after each."""
+        done = 0
         # Those that are asked for together take about as long.
         names = sorted(files, key=lambda name: files[name].size, reverse=True)
         for batch in windows(names, self.together or len(names)):
@@ -133,6 +141,8 @@ class Ingest:
                             f"before is unchanged: {error}",
                             file_errors={name: str(error)},
                         ) from error
+                    done += 1
+                    yield done
 
 
 def _is_read(found: SourceSet, before: LocalManifest) -> bool:

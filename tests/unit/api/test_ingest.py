@@ -22,6 +22,7 @@ from file_dataset import (
     ObjectInfo,
     Options,
     PerObjectStore,
+    Progress,
     S3Ingester,
     TimestampToleranceError,
     Url,
@@ -175,6 +176,20 @@ def test_files_have_the_times_of_their_objects(into):
     store.write(Url.parse(f"{SOURCE}/a"), b"")
     (path,) = ingest(SOURCE, into=into, options=Options(stores={"memory://": store}))
     assert datetime.fromtimestamp(path.stat().st_mtime, UTC) == TIMES[0]
+
+
+def test_progress_tells_what_is_here_and_what_comes(fetch, fill, into):
+    told: list[Progress] = []
+    fill("a", "b", "c")
+    fetch(progress=told.append)
+    assert [(each.total, each.done) for each in told] == [(3, 0), (3, 1), (3, 2), (3, 3)]
+    told.clear()
+    fill("b", "d", data=b"new")
+    fetch(progress=told.append)
+    assert [(each.total, each.done) for each in told] == [(4, 2), (4, 3), (4, 4)]
+    told.clear()
+    fetch(progress=told.append)
+    assert [(each.total, each.done) for each in told] == [(4, 4)]
 
 
 def test_force_fetches_everything(fetch, fill, bodies):

@@ -22,6 +22,7 @@ from file_dataset import (
     NotFoundError,
     Options,
     Pipeline,
+    Progress,
     UnsupportedError,
     UnsupportedSchemeError,
     Url,
@@ -70,6 +71,16 @@ def test_what_is_packed_is_read_and_unpacked_as_it_was(found, shard_bytes):
     assert back == {
         f"unpacked/{row_id}/{name}": data for row_id, files in found for name, data in files.items()
     }
+
+
+def test_progress_is_told_of_both_ways(options, put):
+    for row_id in (1, 2):
+        put(f"memory://in/{row_id}.txt", b"x")
+    table = [{"id": row_id, "a.txt": f"memory://in/{row_id}.txt"} for row_id in (1, 2)]
+    told: list[Progress] = []
+    packed = pack(table, "memory://bucket/packed", options=options, progress=told.append)
+    unpack(packed, "memory://bucket/out", options=options, progress=told.append)
+    assert [(each.total, each.done) for each in told] == [(2, 0), (2, 1), (2, 2)] * 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

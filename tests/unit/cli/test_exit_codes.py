@@ -143,6 +143,7 @@ def test_what_failed_can_be_run_again_from_its_table(place, capfd):
         ["pack", "good.csv", "--into", "packed"],
         ["unpack", "good.csv", *INTO],
         ["cp", "files", "copy"],
+        ["ingest", "files", "--into", "here"],
     ],
     ids=lambda words: words[0],
 )
