@@ -66,7 +66,7 @@ def copy_below(
         raise InvalidUrlError(
             f"{written.redacted} is within {read.redacted}, and would be copied into itself"
         )
-    found = list(Listing(store, read).find())
+    found = sorted(Listing(store, read).find(all_of_it=True), key=lambda each: each.url)
     if not found:
         raise NotFoundError(f"{read.redacted}: not found: nothing is below it", url=read)
     copied: list[CopiedObject] = []

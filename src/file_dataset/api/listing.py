@@ -77,7 +77,7 @@ def list_files(
     1  2/image.mha     3
     """
     listing = listing_of(url, pattern, extension, recursive=recursive, options=options)
-    found = first_found(listing, max_files)
+    found = first_found(listing, max_files, in_order=False)
     with closing(found):
         return _frame(found).sort_values("url", ignore_index=True, kind="stable")
 
@@ -120,16 +120,24 @@ def _dotted(extension: str | None) -> str:
     return f".{bare}"
 
 
-def first_found(listing: Listing, most: int | None) -> Iterator[ObjectInfo]:
-    """The files as they are found, and no page more than so many of them take."""
+def first_found(
+    listing: Listing, most: int | None, *, in_order: bool = True
+) -> Iterator[ObjectInfo]:
+    """The files as they are found, and no page more than so many of them take.
+
+    Args:
+        listing: What is to be listed.
+        most: How many.
+        in_order: Whether they have to come in the order in which the store lists.
+    """
     if most is not None:
         at_least("max_files", most, 0)
-    return _first(listing, most)
+    return _first(listing, most, all_of_it=most is None and not in_order)
 
 
-def _first(listing: Listing, most: int | None) -> Iterator[ObjectInfo]:
+def _first(listing: Listing, most: int | None, *, all_of_it: bool) -> Iterator[ObjectInfo]:
     if most != 0:
-        with closing(listing.find()) as found:
+        with closing(listing.find(all_of_it=all_of_it)) as found:
             yield from islice(found, most)
 
 
@@ -224,7 +232,7 @@ def frame_from_layout(layout: str, *, options: Options | None = None) -> pd.Data
 def _rows(listing: Listing, layout: Layout) -> dict[str, dict[str, str]]:
     rows: dict[str, dict[str, str]] = {}
     others: list[str] = []
-    for each in listing.find():
+    for each in listing.find(all_of_it=True):
         name = listing.name(each.url)
         if read := layout.read(name):
             row_id, filename = read

@@ -126,7 +126,7 @@ def _glob(source: Place, url: Url, options: LoaderOptions, store: Store) -> List
 
 def _found(listing: Listing, wanted: Wanted) -> Objects:
     texts: list[str] = []
-    with closing(listing.find()) as found:
+    with closing(listing.find(all_of_it=True)) as found:
         for each in found:
             if not wanted():
                 raise NotWantedError

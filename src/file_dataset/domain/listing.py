@@ -78,10 +78,18 @@ class Listing:
             and (not self.globs or any(glob.matches(name) for glob in self.globs))
         )
 
-    def find(self) -> Iterator[ObjectInfo]:
-        """The objects that are meant, as the store comes to them, a page of them at a time."""
+    def find(self, *, all_of_it: bool = False) -> Iterator[ObjectInfo]:
+        """The objects that are meant, as the store comes to them, a page of them at a time.
+
+        Args:
+            all_of_it: Whether all of them are wanted and their order is no matter, so that several
+                pages may be on their way.
+        """
         for prefix, start in self._places:
-            listed = self.store.list_starting(prefix, start, recursive=self.recursive)
+            if all_of_it and self.recursive:
+                listed = self.store.list_all(prefix, start)
+            else:
+                listed = self.store.list_starting(prefix, start, recursive=self.recursive)
             with closing(listed) as found:
                 for each in found:
                     if isinstance(each, ObjectInfo) and self.means(self.name(each.url)):

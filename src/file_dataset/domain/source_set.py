@@ -127,7 +127,7 @@ class Source:
 
     def _found(self, globs: tuple[Glob, ...]) -> dict[str, ObjectInfo]:
         listing = Listing(self.store, self.prefix, globs)
-        with closing(listing.find()) as found:
+        with closing(listing.find(all_of_it=True)) as found:
             return {listing.name(each.url): each for each in found}
 
     def _check_times(self, files: Mapping[str, ObjectInfo]) -> None:

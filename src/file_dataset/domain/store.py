@@ -54,7 +54,7 @@ class Store(ABC):
        RangeNotSatisfiableError; empty objects work.
     10. ``list(p)`` is segment-wise (``a`` never matches ``ab/``); a missing prefix is empty;
         directory markers are no files. ``list_starting(p, s)`` gives those of ``list(p)`` whose
-        first segment below ``p`` begins with ``s``.
+        first segment below ``p`` begins with ``s``, and ``list_all(p, s)`` the same.
     11. ``stat().size == len(read())``, and ``list`` and ``download`` agree with both.
     12. Keys are opaque: spaces, ``#``, ``?``, ``%``, ``+``, unicode and ``//`` round-trip, or
         give InvalidUrlError. Never another object.
@@ -92,6 +92,10 @@ class Store(ABC):
         """
         with closing(self.list(prefix, recursive=recursive)) as found:
             yield from (each for each in found if each.url.key.startswith(prefix.stem + start))
+
+    def list_all(self, prefix: Url, start: str = "", /) -> Iterator[ObjectInfo | Prefix]:
+        """As ``list_starting``, in whatever order, for who wants all of it, and that soon."""
+        return self.list_starting(prefix, start)
 
     def pending(self, prefix: Url, /) -> Iterator[Pending]:  # noqa: ARG002 - for those who prepare
         """What was prepared below a prefix, by anyone, and is neither completed nor aborted."""

@@ -100,19 +100,21 @@ def _expect_listed(kit: Kit, prefix: Url, objects: Mapping[Url, bytes], *, recur
 
 
 def _expect_picked(kit: Kit, prefix: Url, start: str, *, recursive: bool) -> None:
-    found = kit.store.list_starting(prefix, start, recursive=recursive)
-    seen = {(type(item), item.url) for item in found}
     expected = {
         (type(item), item.url)
         for item in kit.listed(prefix, recursive=recursive)
         if item.url.key.startswith(prefix.stem + start)
     }
-    kit.expect(
-        seen == expected,
-        did=f"list_starting({prefix}, {start!r}, recursive={recursive})",
-        expected=_names(expected),
-        seen=_names(seen),
-    )
+    asked = {
+        f"list_starting({prefix}, {start!r}, recursive={recursive})": kit.store.list_starting(
+            prefix, start, recursive=recursive
+        )
+    }
+    if recursive:
+        asked[f"list_all({prefix}, {start!r})"] = kit.store.list_all(prefix, start)
+    for did, found in asked.items():
+        seen = _names((type(item), item.url) for item in found)
+        kit.expect(seen == _names(expected), did=did, expected=_names(expected), seen=seen)
 
 
 def _names(items: Iterable[tuple[type, Url]]) -> list[str]:

@@ -690,6 +690,12 @@ class PicksWhatContainsTheText(MemoryStore):
         return (item for item in found if start in item.url.key)
 
 
+class ListsAllOfItTwice(MemoryStore):
+    def list_all(self, prefix, start="", /):
+        found = list(self.list_starting(prefix, start))
+        return iter(found + found)
+
+
 # Law 11: sizes agree.
 
 
@@ -1064,6 +1070,7 @@ BROKEN: dict[int, list[type[MemoryStore] | type[LocalStore]]] = {
         ListsDirectoriesAsFiles,
         ListsADirectoryForEachFile,
         PicksWhatContainsTheText,
+        ListsAllOfItTwice,
     ],
     11: [
         ShowsWrongSizes,

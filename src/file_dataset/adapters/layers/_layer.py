@@ -47,6 +47,10 @@ class Layer(Store):
         """What the store inside lists."""
         return self.store.list_starting(prefix, start, recursive=recursive)
 
+    def list_all(self, prefix: Url, start: str = "", /) -> Iterator[ObjectInfo | Prefix]:
+        """What the store inside lists."""
+        return self.store.list_all(prefix, start)
+
     def pending(self, prefix: Url, /) -> Iterator[Pending]:
         """What the store inside has prepared below a prefix."""
         return self.store.pending(prefix)

@@ -95,6 +95,10 @@ class Retrying(Layer):
         """What the store inside lists, as ``list``."""
         return self._begun(lambda: self.store.list_starting(prefix, start, recursive=recursive))
 
+    def list_all(self, prefix: Url, start: str = "", /) -> Iterator[ObjectInfo | Prefix]:
+        """What the store inside lists, as ``list``."""
+        return self._begun(lambda: self.store.list_all(prefix, start))
+
     def pending(self, prefix: Url, /) -> Iterator[Pending]:
         """What the store inside has prepared, from the first attempt as with ``list``."""
         return self._begun(lambda: self.store.pending(prefix))

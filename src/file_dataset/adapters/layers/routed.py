@@ -153,6 +153,14 @@ class Routed(Store):
         """
         return self._serving(prefix).list_starting(prefix, start, recursive=recursive)
 
+    def list_all(self, prefix: Url, start: str = "", /) -> Iterator[ObjectInfo | Prefix]:
+        """What the store that serves the prefix lists.
+
+        Raises:
+            UnsupportedSchemeError: If no store serves it.
+        """
+        return self._serving(prefix).list_all(prefix, start)
+
     def pending(self, prefix: Url, /) -> Iterator[Pending]:
         """What the store that serves the prefix has prepared below it.
 

@@ -48,10 +48,12 @@ class Page:
     Args:
         objects: The objects, without those that stand for directories.
         prefixes: What the keys below each direct child begin with.
+        latency: Seconds until the server began to answer; 0 where that is not known.
     """
 
     objects: list[ObjectInfo]
     prefixes: list[str]
+    latency: float = attrs.field(default=0.0, eq=False)
 
 
 def named(url: Url) -> Named:

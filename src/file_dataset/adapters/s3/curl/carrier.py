@@ -22,6 +22,7 @@ from file_dataset.adapters.s3.curl.sending import SendPart
 from file_dataset.adapters.s3.curl.signing import Keys
 from file_dataset.adapters.s3.curl.stand_ins import stand_in
 from file_dataset.adapters.s3.curl.tasks import Streams
+from file_dataset.adapters.s3.lanes import Lanes
 from file_dataset.adapters.s3.multipart import Part
 from file_dataset.adapters.s3.values import Page
 from file_dataset.domain.errors import StoreError
@@ -157,11 +158,38 @@ class Carrier:
             if not token:
                 return
 
+    def all_pages(self, prefix: Url, lanes: Lanes, *, start: str = "") -> Iterator[Page]:
+        """The pages of a listing of all that is below a prefix, in whatever order.
+
+        Args:
+            prefix: What is listed.
+            lanes: Say what is to be asked for, and in the end what is left.
+            start: What the keys go on with below the prefix.
+
+        Raises:
+            StoreError: If the listing fails.
+            Declined: If boto3 has to do it, or go on with it.
+        """
+        list_page = partial(ListPage, prefix, delimiter="", start=start)
+        while asked := lanes.asked():
+            place = self._known_place(prefix.authority)
+            tasks = (
+                (index, partial(list_page, place=place, token=each.token, after=each.behind))
+                for index, each in enumerate(asked)
+            )
+            with closing(self._engine.run(tasks, Streams(0))) as results:
+                for carried in results:
+                    page, token = self._told(carried.value, prefix)
+                    yield lanes.take(asked[carried.index], page, token)
+
     def _page(self, prefix: Url, list_page: Callable[..., ListPage]) -> tuple[Page, str]:
         make = partial(list_page, place=self._known_place(prefix.authority))
         with closing(self._engine.run(iter([(0, make)]), Streams(0))) as results:
             (carried,) = results
-        value = carried.value
+        return self._told(carried.value, prefix)
+
+    def _told(self, value: object, prefix: Url) -> tuple[Page, str]:
+        """A page and the token of the next one. Raises what came in place of it."""
         self._learn_from(value, prefix)
         if isinstance(value, StoreError) and value.transient and retries_itself(self._client):
             raise Declined from value
