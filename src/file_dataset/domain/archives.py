@@ -29,8 +29,6 @@ FREE: Final = 64 << 20
 RATIO: Final = 200
 """How many times as many bytes a larger member may unpack to as it takes."""
 
-Bytes: TypeAlias = "bytes | memoryview"
-
 ReadAt: TypeAlias = Callable[[int, int], bytes]
 """Gives the bytes of an archive from an offset, as many as asked for; fewer only at its end."""
 
@@ -164,33 +162,44 @@ def bomb_fault(size: int, packed: int) -> Fault | None:
     return None
 
 
-def content_of(name: str, member: Member, data: Bytes) -> bytes:
-    """A member's bytes, from those that were read for it.
+def content_of(name: str, member: Member, data: bytes, at: int = 0) -> bytes:
+    """A member's bytes, from those that were read for it and maybe for others.
+
+    Args:
+        name: What it is called.
+        member: What is known of it.
+        data: What was read.
+        at: Where in there it begins.
 
     Raises:
         IntegrityError: If they are not what the index or the headers say.
     """
     if member.zipped is not None:
-        content = _unzipped(member, member.zipped, data)
+        content = _unzipped(member, member.zipped, data[at : at + member.length])
     else:
-        if len(data) < member.skip + member.size:
+        start = at + member.skip
+        content = data[start : start + member.size]
+        if len(content) < member.size:
             raise IntegrityError(
-                f"the archive is cut off: it has {len(data)} bytes of {member.skip + member.size}"
+                f"the archive is cut off: it has {len(data) - at} bytes of "
+                f"{member.skip + member.size}"
             )
-        check_head(name, member, data)
-        content = bytes(data[member.skip : member.skip + member.size])
-    if member.crc is not None:
-        check_crc(member.crc, zlib.crc32(content))
+        check_head(name, member, data, at)
+    if member.crc is not None and (found := zlib.crc32(content)) != member.crc:
+        check_crc(member.crc, found)
     return content
 
 
-def check_head(name: str, member: Member, data: Bytes) -> None:
+def check_head(name: str, member: Member, data: bytes, at: int = 0) -> None:
     """Raises IntegrityError if it is another member's header that a tar has there."""
     if member.head is not None:
-        is_it = zlib.crc32(data[: member.skip]) == member.head
+        is_it = zlib.crc32(data[at : at + member.skip]) == member.head
     else:
         spelled = name.encode("ascii", "replace")[:_NAME_FIELD]
-        is_it = bytes(data[:_NAME_FIELD]) == spelled.ljust(_NAME_FIELD, b"\0")
+        # A shorter one ends with a NUL.
+        is_it = data.startswith(spelled, at) and (
+            len(spelled) == _NAME_FIELD or data[at + len(spelled)] == 0
+        )
     if not is_it:
         raise IntegrityError("another member is where the archive is said to have it")
 
@@ -203,18 +212,18 @@ def check_crc(told: int, found: int) -> None:
         )
 
 
-def _unzipped(member: Member, zipped: Zipped, data: Bytes) -> bytes:
-    head = bytes(data[:_LOCAL_HEADER])
+def _unzipped(member: Member, zipped: Zipped, data: bytes) -> bytes:
+    head = data[:_LOCAL_HEADER]
     if len(head) < _LOCAL_HEADER or not head.startswith(_SIGNATURE):
         raise IntegrityError("no member begins where the directory of the archive says")
     name_length = int.from_bytes(head[26:28], "little")
     start = _LOCAL_HEADER + name_length + int.from_bytes(head[28:30], "little")
-    if bytes(data[_LOCAL_HEADER : _LOCAL_HEADER + name_length]) != zipped.name:
+    if data[_LOCAL_HEADER : _LOCAL_HEADER + name_length] != zipped.name:
         raise IntegrityError("another member begins where this one should")
     packed = data[start : start + zipped.packed]
     if len(packed) < zipped.packed:
         raise IntegrityError(f"the archive is cut off: {len(packed)} bytes of {zipped.packed}")
-    content = bytes(packed) if zipped.method == _STORED else _inflated(packed, member.size)
+    content = packed if zipped.method == _STORED else _inflated(packed, member.size)
     if len(content) != member.size:
         raise IntegrityError(
             f"it has {'more' if len(content) > member.size else 'fewer'} bytes than the "
@@ -223,7 +232,7 @@ def _unzipped(member: Member, zipped: Zipped, data: Bytes) -> bytes:
     return content
 
 
-def _inflated(packed: Bytes, size: int) -> bytes:
+def _inflated(packed: bytes, size: int) -> bytes:
     # One byte more than was said tells that there are more, and no others are made.
     try:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1)

@@ -62,7 +62,8 @@ def stretches(url: Url, pieces: Iterable[Piece]) -> Iterator[Stretch]:
     """
     current: Stretch | None = None
     for piece in sorted(pieces):
-        start, stop = piece.start, piece.start + piece.length
+        start, length, _ = piece
+        stop = start + length
         if (
             current is None
             or start - current.stop > GAP

@@ -7,6 +7,7 @@ import errno
 import itertools
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -220,6 +221,23 @@ def _write_all(file: int, pieces: Sequence[bytes | memoryview]) -> int:
                 rest = rest[os.write(file, rest) :]
         size += wanted
     return size
+
+
+def small_file(path: str, *, most: int) -> bytes | None:
+    """What is in a regular file of at most so many bytes; None for all else, whatever it is."""
+    try:
+        # Without waiting for who would write to a pipe.
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+                return None
+            content = os.read(file, most + 1)
+        finally:
+            os.close(file)
+    except OSError:
+        return None
+    return content if len(content) == status.st_size else None
 
 
 def linked(source: Path, target: Path) -> None:

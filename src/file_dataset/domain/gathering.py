@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from file_dataset.domain.errors import FileDatasetError, StoreError
+from file_dataset.domain.files import small_file
 from file_dataset.domain.outcomes import Failed
 from file_dataset.domain.plan import run_rows, windows
 from file_dataset.domain.ports import Scratch
@@ -52,6 +53,7 @@ class Gathering:
     """Reads files into memory that are small; larger ones come to the disk, if they are not there.
 
     Sizes are asked for first: what a store tells of many is little beside what it gives of each.
+    A local file is looked at where it is.
 
     Args:
         store: Where they are.
@@ -79,7 +81,14 @@ class Gathering:
 
     def _peek(self, rows: Sequence[Row]) -> list[tuple[Row, _Peeked]]:
         found: list[tuple[Row, _Peeked]] = [(row, {}) for row in rows]
-        asked = [(files, name, url) for row, files in found for name, url in row.sources.items()]
+        asked: list[tuple[_Peeked, str, Url]] = []
+        for row, files in found:
+            for name, url in row.sources.items():
+                content = small_file(url.path, most=SMALL) if url.is_local else None
+                if content is None:
+                    asked.append((files, name, url))
+                else:
+                    files[name] = content
         small: list[tuple[_Peeked, str, Url]] = []
         with closing(self.store.run([Stat(url) for _, _, url in asked])) as infos:
             for info in infos:

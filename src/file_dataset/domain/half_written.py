@@ -85,6 +85,12 @@ def refuse_temporary(url: Url) -> None:
 
 def make_parents(path: Path) -> int:
     """Make the directories above a file; gives how many were not there."""
+    # Mostly there is all but the last, and of many files the others need not be looked at.
+    with contextlib.suppress(FileNotFoundError, FileExistsError):
+        os.mkdir(path.parent)
+        return 1
+    if os.path.isdir(path.parent):
+        return 0
     missing = sum(not above.exists() for above in path.parents)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

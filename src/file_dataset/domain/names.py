@@ -17,7 +17,8 @@ _SHORT = 10**18
 # Most names are such, and are not looked at letter by letter.
 _ORDINARY = r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,200}"
 _is_ordinary = re.compile(_ORDINARY).fullmatch
-_is_ordinary_member = re.compile(f"{_ORDINARY}(?:/{_ORDINARY})*").fullmatch
+is_ordinary_member = re.compile(f"{_ORDINARY}(?:/{_ORDINARY})*").fullmatch
+"""Tells of most texts that can name a member that they can, and nothing of the others."""
 
 
 def segment_fault(segment: str) -> str:
@@ -79,7 +80,7 @@ def member_name_fault(name: str) -> str:
     >>> member_name_fault("7/image.mha"), member_name_fault("../image.mha")
     ('', "is '..', which leads elsewhere")
     """
-    if _is_ordinary_member(name):
+    if is_ordinary_member(name):
         return ""
     # A URL has the archive after the first "::".
     if "::" in name or name.endswith(":"):

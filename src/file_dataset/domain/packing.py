@@ -22,7 +22,7 @@ from file_dataset.domain.requests import Request, Upload, Write
 from file_dataset.domain.rows import Cause, Row, RowDone, RowFailure, RowId
 from file_dataset.domain.shard_index import index_of
 from file_dataset.domain.store import Store
-from file_dataset.domain.tar_archives import BLOCK, end, padded
+from file_dataset.domain.tar_archives import end, taken
 from file_dataset.domain.tar_writer import TarWriter, size_of
 from file_dataset.domain.threads import behind, closing
 from file_dataset.domain.url import Url
@@ -190,7 +190,10 @@ class Packing:
         """Whether a row goes into a shard; into an empty one any does."""
         if not shard.rows:
             return True
-        needed = sum(BLOCK + padded(size_of(each)) for each in gathered.files.values())
+        row_id = gathered.row.id
+        needed = sum(
+            taken(member_name(row_id, name), size_of(each)) for name, each in gathered.files.items()
+        )
         size = shard.tar.size + needed
         return (
             size + len(end(size)) <= self.shard_bytes

@@ -34,8 +34,9 @@ _log = logging.getLogger("file_dataset")
 class Publishing:
     """Puts the files of rows below one destination.
 
-    Where the destination's store can prepare files out of sight, a row is prepared whole and then
-    completed; elsewhere nothing of a row is written before all its sources are known to be there.
+    Where the destination's store can prepare files out of sight, rows of several are prepared whole
+    and then completed; elsewhere nothing of a row is written before all its sources are known to
+    be there.
 
     Args:
         store: Where the files are, and where they go.
@@ -56,7 +57,9 @@ class Publishing:
         inputs: Inputs = NO_INPUTS,  # noqa: ARG002 - for those who keep records
     ) -> Iterator[RowResult[Url]]:
         """Each row with the URLs of its published files, or what kept it from that, in order."""
-        is_free = self.prepares and self.mode is OVERWRITE
+        # A single file is seen whole or not at all in any case.
+        are_single = all(len(row.sources) <= 1 for row in rows)
+        is_free = self.prepares and self.mode is OVERWRITE and not are_single
         if is_free and self.store.can(Prepare, self.into):
             return self._publish_prepared(rows)
         return self._publish_checked(rows)

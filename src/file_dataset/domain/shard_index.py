@@ -7,15 +7,16 @@ before it is believed: a wrong index is told, and never gives the bytes of anoth
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from itertools import pairwise
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final, TypeAlias, TypeGuard, TypeVar
 
 import attrs
 
 from file_dataset.domain.archives import MOST_MEMBERS, Contents, Member
 from file_dataset.domain.errors import IntegrityError
-from file_dataset.domain.names import member_name_fault
+from file_dataset.domain.names import is_ordinary_member, member_name_fault
 from file_dataset.domain.tar_archives import BLOCK
 from file_dataset.domain.url import Url
 
@@ -70,8 +71,7 @@ class ShardIndex:
 
     def contents(self) -> Contents:
         """What it says is in the shard."""
-        members = map(_member, self.starts, self.sizes, self.crcs)
-        return Contents(dict(zip(self.names, members, strict=True)))
+        return Contents(_Members(self))
 
     @classmethod
     def from_json(cls, data: bytes) -> ShardIndex:
@@ -97,8 +97,23 @@ class ShardIndex:
         return cls(*lists, archive_size=said["archive_size"])
 
 
-def _member(start: int, size: int, crc: int) -> Member:
-    return Member(start - BLOCK, BLOCK + size, size, crc, BLOCK)
+class _Members(Mapping[str, Member]):
+    """The members of an index, each made when it is asked for: there may be a million."""
+
+    def __init__(self, index: ShardIndex) -> None:
+        self._index = index
+        self._numbers = dict(zip(index.names, range(len(index.names)), strict=True))
+
+    def __getitem__(self, name: str) -> Member:
+        number = self._numbers[name]
+        start, size = self._index.starts[number], self._index.sizes[number]
+        return Member(start - BLOCK, BLOCK + size, size, self._index.crcs[number], BLOCK)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
 
 
 def _are(values: object, kind: type[T]) -> TypeGuard[list[T]]:
@@ -121,9 +136,10 @@ def _check(
         raise IntegrityError("its lists differ in length, or are too long")
     if len(set(names)) < len(names):
         raise IntegrityError("it has a member more than once")
-    for name in names:
-        if fault := member_name_fault(name):
-            raise IntegrityError(f"its member {name!r} {fault}")
+    if not all(map(is_ordinary_member, names)):
+        for name in names:
+            if fault := member_name_fault(name):
+                raise IntegrityError(f"its member {name!r} {fault}")
     _check_places(starts, sizes, archive_size)
     if crcs and not 0 <= min(crcs) <= max(crcs) < 1 << 32:
         raise IntegrityError("it has a CRC-32 that is none")
@@ -132,9 +148,10 @@ def _check(
 def _check_places(starts: Sequence[int], sizes: Sequence[int], archive_size: int) -> None:
     if starts and (starts[0] < BLOCK or min(sizes) < 0):
         raise IntegrityError("it has a member that begins before its header, or ends before that")
-    ends = [start + size for start, size in zip(starts, sizes, strict=True)]
+    ends = list(map(operator.add, starts, sizes))
     # Each has its header between the one before it and its own bytes.
-    if any(end + BLOCK > start for end, (_, start) in zip(ends, pairwise(starts), strict=False)):
+    gaps = map(operator.sub, islice(starts, 1, None), ends)
+    if min(gaps, default=BLOCK) < BLOCK:
         raise IntegrityError("it has members that lie in one another, or out of their order")
     if ends and ends[-1] > archive_size:
         raise IntegrityError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import tarfile
 import zlib
@@ -19,6 +20,12 @@ _EMPTY: Final = bytes(BLOCK)
 # A header that says more of a member than this says too much.
 _LARGEST_EXTRA: Final = 1 << 20
 _MODE: Final = 0o644
+# Of a header: the longest name, where the size is in digits and the sum, and the first size that
+# has too many digits.
+_NAME_FIELD: Final = 100
+_SIZE: Final = slice(124, 135)
+_SUM: Final = slice(148, 156)
+_PLAIN_SIZES: Final = 8**11
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _FILES: Final = frozenset(b"07\0")
@@ -47,10 +54,48 @@ def header(name: str, size: int) -> bytes:
     A name or a size that the plain header has no room for is told in a pax header before it, which
     every tar of this century reads.
     """
+    if _is_plain(name, size):
+        return _plain_header(name.encode(), b"%011o" % size)
+    return _header(name, size)
+
+
+def taken(name: str, size: int) -> int:
+    """How many bytes a file takes of an archive, with what comes before it."""
+    return (BLOCK if _is_plain(name, size) else len(_header(name, size))) + padded(size)
+
+
+def _is_plain(name: str, size: int) -> bool:
+    return name.isascii() and len(name) <= _NAME_FIELD and size < _PLAIN_SIZES
+
+
+def _header(name: str, size: int) -> bytes:
     member = tarfile.TarInfo(name)
     member.size = size
     member.mode = _MODE
     return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
+
+
+@functools.cache
+def _blank() -> tuple[bytes, int]:
+    """The header of a file without a name and a size, and the sum of its bytes without a sum."""
+    blank = _header("", 0)
+    return blank, sum(blank) - sum(blank[_SUM]) + len(blank[_SUM]) * ord(" ")
+
+
+def _plain_header(name: bytes, size: bytes) -> bytes:
+    # There may be millions, and tarfile takes twenty times as long.
+    blank, told = _blank()
+    told += sum(name) + sum(size) - len(size) * ord("0")
+    return b"".join(
+        (
+            name.ljust(_NAME_FIELD, b"\0"),
+            blank[_NAME_FIELD : _SIZE.start],
+            size,
+            blank[_SIZE.stop : _SUM.start],
+            b"%06o\0" % told,
+            blank[_SUM.stop - 1 :],
+        )
+    )
 
 
 def end(size: int) -> bytes:

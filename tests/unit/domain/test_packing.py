@@ -91,6 +91,14 @@ def test_every_row_is_in_one_shard_in_their_order_and_within_the_bounds(rows, mo
         assert most_rows is None or len(ids) <= most_rows
 
 
+@pytest.mark.parametrize("name", ["\u00fc" * 20, "long" * 40])
+def test_long_names_count_for_what_a_shard_takes(name):
+    rows = [gathered(number, **{name: bytes(100)}) for number in range(40)]
+    _, store = packed(rows, shard_bytes=20_480)
+    assert len(found := shards(store)) > 1
+    assert all(store.stat(INTO.joined(shard)).size <= 20_480 for shard in found)
+
+
 def test_the_same_rows_are_the_same_bytes():
     rows = [gathered(n, a_bin=bytes([n]) * 700, b_txt=b"text") for n in range(20)]
     first, second = (packed(rows, shard_bytes=5000)[1] for _ in range(2))

@@ -204,7 +204,7 @@ def counted(place: Place, *rows: Row) -> Counter[str]:
 def test_requests_of_good_rows(files, place):
     rows = [place.row(number, *"abcde"[:files], absent="z") for number in range(3)]
     verb = "Upload" if place.root.is_local else "Copy"
-    if place.prepares:
+    if place.prepares and files > 1:
         expected = {"Prepare": 3 * files, "Complete": 3 * files}
     else:
         expected = {"Stat": 3 * files if files > 1 else 0, verb: 3 * files}
@@ -214,7 +214,7 @@ def test_requests_of_good_rows(files, place):
 @pytest.mark.parametrize("files", [0, 1, 4])
 def test_requests_of_a_bad_row(files, place):
     row = place.row(1, *"abcd"[:files], missing="e")
-    if place.prepares:
+    if place.prepares and files:
         expected = {"Prepare": files + 1, "Abort": files}
     elif files:
         expected = {"Stat": files + 1}

@@ -230,3 +230,35 @@ def test_whatever_an_archive_was_made_into_nothing_is_read_outside_of_it(packed,
         assert 0 <= member.start <= member.start + member.length <= len(raw)
         assert member.length == member.skip + member.size
     assert len(unpacked(bytes(raw), found)) == len(found.members)
+
+
+@given(
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=120).filter(
+        lambda name: not name.endswith("/")
+    ),
+    st.integers(0, 8**11 + 1) | st.sampled_from([8**11 - 1, 8**11, 9 << 30]),
+)
+def test_headers_are_those_of_pythons_own_module(name, size):
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = size, 0o644
+    made = tar_archives.header(name, size)
+    assert made == member.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
+    assert tar_archives.taken(name, size) == len(made) + tar_archives.padded(size)
+
+
+def test_a_file_that_no_plain_header_has_room_for_is_found():
+    size = 9 << 30
+    head = tar_archives.header("large.bin", size)
+    after = len(head) + size
+    parts = {0: head, after: tar_archives.header("b", 1), after + BLOCK: b"1".ljust(BLOCK, b"\0")}
+
+    def read(start, length):
+        for at, part in parts.items():
+            if at <= start < at + len(part):
+                return part[start - at : start - at + length].ljust(length, b"\0")
+        return bytes(length)
+
+    found = scan(read, after + 4 * BLOCK)
+    assert not found.broken
+    assert {name: each.size for name, each in found.members.items()} == {"large.bin": size, "b": 1}
+    assert found.members["large.bin"].skip == len(head)

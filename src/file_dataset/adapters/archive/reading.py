@@ -5,14 +5,13 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import attrs
 
 from file_dataset.adapters.archive.known import Archive, Opened
 from file_dataset.adapters.archive.opening import Opening
-from file_dataset.domain.archives import Bytes, Member, check_crc, check_head, content_of
+from file_dataset.domain.archives import Member, check_crc, check_head, content_of
 from file_dataset.domain.coalescing import AT_ONCE, Piece, Stretch, batches, stretches
 from file_dataset.domain.errors import (
     FileDatasetError,
@@ -127,8 +126,7 @@ class Attempt:
                 yield self._failed(number, request, error, opened)
                 continue
             if opened.whole is not None:
-                data = opened.whole[piece.start : piece.start + piece.length]
-                yield self._finished(number, job, data)
+                yield self._finished(number, job, opened.whole, piece.start)
             elif type(request) is Download and member.zipped is None and member.length > _PART:
                 large.append(number)
             else:
@@ -154,23 +152,21 @@ class Attempt:
                         error = told(_of_archive(outcome.error), request.url)
                         yield self._failed(piece.number, request, error, opened)
                     continue
-                data = memoryview(outcome.value)
-                origin = stretch.start
-                for start, length, number in stretch.pieces:
-                    offset = start - origin
-                    yield self._finished(number, jobs[number], data[offset : offset + length])
+                data, origin = outcome.value, stretch.start
+                for start, _, number in stretch.pieces:
+                    yield self._finished(number, jobs[number], data, start - origin)
 
-    def _finished(self, number: int, job: _Job, data: Bytes) -> Outcome[object] | None:
-        """The outcome, of the bytes that were read for it."""
+    def _finished(self, number: int, job: _Job, data: bytes, at: int) -> Outcome[object] | None:
+        """The outcome, of the bytes that were read for it, which begin at an offset."""
         request, opened, member = job
         url = request.url
         try:
             if type(request) is Read:
                 if request.span is None:
-                    return Done(number, content_of(url.key, member, data))
-                return Done(number, _part(url.key, request.span, member, data))
+                    return Done(number, content_of(url.key, member, data, at))
+                return Done(number, _part(url.key, request.span, member, data, at))
             assert isinstance(request, Download)
-            _write(request.path, content_of(url.key, member, data))
+            _write(request.local, content_of(url.key, member, data, at))
             return Done(number, info_of(url, opened, member))
         except (StoreError, InvalidUrlError) as error:
             return self._failed(number, request, told(error, url), opened)
@@ -253,12 +249,13 @@ def _length(span: Span, member: Member) -> int:
     return stop - span.start
 
 
-def _part(name: str, span: Span, member: Member, data: Bytes) -> bytes:
+def _part(name: str, span: Span, member: Member, data: bytes, at: int) -> bytes:
     if member.zipped is not None:
-        return content_of(name, member, data)[span.start : span.stop]
-    if len(data) < _length(span, member):
+        return content_of(name, member, data, at)[span.start : span.stop]
+    part = data[at : at + _length(span, member)]
+    if len(part) < _length(span, member):
         raise IntegrityError("the archive is cut off")
-    return bytes(data)
+    return part
 
 
 def _of_archive(error: FileDatasetError) -> FileDatasetError:
@@ -268,7 +265,7 @@ def _of_archive(error: FileDatasetError) -> FileDatasetError:
     return error
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: str, content: bytes) -> None:
     try:
         write_whole(path, content)
     except OSError:
