@@ -79,6 +79,23 @@ static void get(Connection *c) {
     answer(c, range ? "206 Partial Content" : "200 OK", stop - start, fields);
 }
 
+static void name(char *key, size_t count, size_t size, size_t i) {
+    sprintf(key, "%zux%zu/%06zu.bin", count, size, i);
+}
+
+// How many keys of a family are not behind a text.
+static size_t behind(const char *text, size_t count, size_t size) {
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        char key[128];
+        name(key, count, size, middle);
+        if (strcmp(key, text) <= 0) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
 static void list(Connection *c) {
     char *query = c->request.query, *rest = "";
     char *prefix = field(query, "prefix"), *token = field(query, "continuation-token");
@@ -86,7 +103,7 @@ static void list(Connection *c) {
     size_t count = 0, size = 0, page = asked ? strtoull(asked, NULL, 10) : PAGE;
     if (!prefix || !family(prefix, &count, &size, &rest) || strlen(rest) > 1) count = 0;
     size_t start = token ? strtoull(token, NULL, 10) : 0;
-    if (!token && after && strchr(after, '/')) start = strtoull(strchr(after, '/') + 1, NULL, 10) + 1;
+    if (!token && after) start = behind(after, count, size);
     size_t stop = start + (page < PAGE ? page : PAGE) < count ? start + PAGE : count;
     bool folded = field(query, "delimiter") && *field(query, "delimiter") && !*rest && count;
     if (folded) start = stop = count;
@@ -99,7 +116,7 @@ static void list(Connection *c) {
     if (folded) out += sprintf(out, "<CommonPrefixes><Prefix>%s/</Prefix></CommonPrefixes>", prefix);
     for (size_t i = start; i < stop; i++) {
         char key[128];
-        sprintf(key, "%zux%zu/%06zu.bin", count, size, i);
+        name(key, count, size, i);
         out += sprintf(out, "<Contents><Key>%s</Key><LastModified>2023-01-01T00:00:00.000Z"
             "</LastModified><ETag>&quot;%016llx%016zx-1&quot;</ETag><Size>%zu</Size>"
             "<StorageClass>STANDARD</StorageClass></Contents>", key,

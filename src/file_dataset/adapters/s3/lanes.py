@@ -157,8 +157,10 @@ class Lanes:
         self._latency = min(self._latency, page.latency)
         if not all(map(operator.lt, keys, keys[1:])):
             self._may_cut = False
-        if lane is self._trial:
-            self._end_trial(lane, keys)
+        if lane is self._trial and not self._is_sound(lane, keys):
+            self._may_cut = False
+            self._lanes.remove(lane)
+            return Page([], [])
         own = page.objects
         if lane is not self._first or lane.until is not None:
             until = lane.until
@@ -176,17 +178,16 @@ class Lanes:
         """What has not come yet: what it is behind of, and what it goes up to."""
         return [(lane.after, lane.until) for lane in self._lanes if lane is not self._trial]
 
-    def _end_trial(self, lane: Lane, keys: Sequence[str]) -> None:
+    def _is_sound(self, trial: Lane, keys: Sequence[str]) -> bool:
+        """Whether a trial went well, and is not too late; what it lists is its own then."""
         self._trial = None
         before = self._first
-        is_all_given = before.has_ended and before.until is None
-        if not self._may_cut or is_all_given or (keys and keys[0] <= lane.after):
-            self._may_cut = False
-            lane.until = lane.after
-            return
+        if not self._may_cut or before.has_ended or (keys and keys[0] <= trial.after):
+            return False
         self._is_trusted = True
-        before.end_at(lane.after)
-        lane.after = max(lane.after, before.after)
+        before.end_at(trial.after)
+        trial.after = max(trial.after, before.after)
+        return True
 
     def _cut(self) -> None:
         """Cut what has the most pages so far, as often as there is room for others."""
