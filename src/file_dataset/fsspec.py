@@ -22,10 +22,10 @@ from file_dataset.domain.url import Url
 try:
     from fsspec import AbstractFileSystem, register_implementation
     from fsspec.spec import AbstractBufferedFile
-except ImportError as error:
+except ImportError as _error:
     raise MissingDependencyError(
         "file_dataset.fsspec needs fsspec: pip install 'file-dataset[fsspec]'"
-    ) from error
+    ) from _error
 
 __all__ = ["TarFileSystem", "ZipFileSystem", "register"]
 
@@ -195,13 +195,13 @@ class _MemberFileSystem(_FileSystem):
 class TarFileSystem(_MemberFileSystem):
     """The members of a tar archive, by the index beside it if there is one."""
 
-    protocol = ("fdtar", "tar")
+    protocol: ClassVar[tuple[str, ...]] = ("fdtar", "tar")
 
 
 class ZipFileSystem(_MemberFileSystem):
     """The members of a zip archive."""
 
-    protocol = ("fdzip", "zip")
+    protocol: ClassVar[tuple[str, ...]] = ("fdzip", "zip")
 
 
 class _ObjectFileSystem(_FileSystem):

@@ -226,7 +226,7 @@ def _owner(entry: EntryPoint) -> str:
     return f"the distribution {entry.dist.name!r}" if entry.dist else "file_dataset itself"
 
 
-default = Registry()
+default: Registry = Registry()
 """The registry of this process."""
 
 

@@ -35,5 +35,4 @@ def resample(input_dir: Path, output_dir: Path) -> dict[str, Path]:
 
 
 if __name__ == "__main__":
-    for name, path in resample(Path(sys.argv[1]), Path(sys.argv[2])).items():
-        print(name, path)
+    print(*resample(Path(sys.argv[1]), Path(sys.argv[2])).values(), sep="\n")

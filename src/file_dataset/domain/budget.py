@@ -18,7 +18,7 @@ class Budget:
 
     def __init__(self, limit: int | None = None, *, is_strict: bool = False) -> None:
         self.limit = limit
-        self.is_strict = is_strict and limit is not None
+        self.is_strict: bool = is_strict and limit is not None
         self._used = 0
         self._is_closed = False
         self._changed = threading.Condition()

@@ -114,7 +114,7 @@ class AllRowsFailedError(FileDatasetError):
 
     def __init__(self, message: str, *, failures: Sequence[RowFailure] = ()) -> None:
         super().__init__(message, file_errors={"all_rows": message})
-        self.failures = tuple(failures)
+        self.failures: tuple[RowFailure, ...] = tuple(failures)
 
 
 class RunStoppedError(FileDatasetError):
@@ -128,7 +128,7 @@ class RunStoppedError(FileDatasetError):
 
     def __init__(self, message: str, *, failures: Sequence[RowFailure] = ()) -> None:
         super().__init__(message)
-        self.failures = tuple(failures)
+        self.failures: tuple[RowFailure, ...] = tuple(failures)
 
 
 class TimestampToleranceError(FileDatasetError):

@@ -34,7 +34,7 @@ class Looking(Store):
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.requests = 0
+        self.requests: int = 0
 
     @property
     def verbs(self) -> frozenset[Verb]:
@@ -71,7 +71,7 @@ class Rehearsal(Store):
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.requests = 0
+        self.requests: int = 0
         self._made: set[Url] = set()
 
     @property

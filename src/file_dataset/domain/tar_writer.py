@@ -29,7 +29,7 @@ class TarWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.index = ShardIndex()
+        self.index: ShardIndex = ShardIndex()
         self._size = 0
         with local_errors(Url.local(path)):
             self._file = open(path, "xb", buffering=_CHUNK)  # noqa: SIM115 - until it is finished

@@ -71,7 +71,7 @@ class Timeline:
         self._ends = array("f")
         self._fates = bytearray()
         self._slowest: list[tuple[float, int, TimedRow]] = []
-        self.size = 0
+        self.size: int = 0
 
     def note(self, row_id: RowId, spans: tuple[Span, Span, Span], size: int) -> None:
         """Take note of a row that has been through all its stages.

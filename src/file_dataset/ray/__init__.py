@@ -9,10 +9,10 @@ from file_dataset.domain.errors import MissingDependencyError
 
 try:
     import ray.data as _ray_data  # noqa: F401 - asked for here, so that its absence is told in words
-except ImportError as error:
+except ImportError as _error:
     raise MissingDependencyError(
         "file_dataset.ray needs Ray: pip install 'file-dataset[ray]'"
-    ) from error
+    ) from _error
 
 from file_dataset.ray.actor import PipelineActor
 from file_dataset.ray.blobs import blob_reader

@@ -14,10 +14,10 @@ from file_dataset.domain.errors import MissingDependencyError
 
 try:
     import hypothesis as _hypothesis  # noqa: F401 - asked for here, so that its absence is told in words
-except ImportError as error:
+except ImportError as _error:
     raise MissingDependencyError(
         "file_dataset.testing needs Hypothesis: pip install 'file-dataset[testing]'"
-    ) from error
+    ) from _error
 
 from file_dataset.testing._keys import NASTY_KEYS
 from file_dataset.testing._table import law_table

@@ -34,13 +34,13 @@ class Asking:
     """
 
     def __init__(self, make_store: Callable[[], Store], root: Url, *, patience: float) -> None:
-        self.law = 1
+        self.law: int = 1
         self.root = root
         self.patience = patience
         self._make_store = make_store
         self._stores: list[Store] = []
         self._peer: Peer | None = None
-        self.store = self.another()
+        self.store: Store = self.another()
 
     def another(self) -> Store:
         """Another client of the same place, if there is more than one."""

@@ -29,9 +29,11 @@ class Bench(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.store = type(self).make_store()
-        self.model = Model(type(self).root.joined(f"machine-{uuid.uuid4().hex[:12]}"))
-        self.scratch = tempfile.TemporaryDirectory(prefix="file_dataset-machine-")
+        self.store: Store = type(self).make_store()
+        self.model: Model = Model(type(self).root.joined(f"machine-{uuid.uuid4().hex[:12]}"))
+        self.scratch: tempfile.TemporaryDirectory[str] = tempfile.TemporaryDirectory(
+            prefix="file_dataset-machine-"
+        )
         self.pending: set[Prepared] = set()
 
     def can(self, *verbs: Verb) -> bool:

@@ -61,7 +61,7 @@ class Kit(Asking):
         super().__init__(make_store, root, patience=patience)
         self.scratch = scratch
         self.contents = contents
-        self.lists = self._can_list()
+        self.lists: bool = self._can_list()
         if not (self.can(Read) or self.can(Download)):
             raise ValueError(f"{self.store!r} gives nothing back that could be checked")
         if not (self.writable or contents):

@@ -8,11 +8,11 @@ from file_dataset.domain.errors import MissingDependencyError
 
 try:
     import torch as _torch
-except ImportError as error:
+except ImportError as _error:
     raise MissingDependencyError(
         "file_dataset.torch needs PyTorch, which is not installed or cannot be imported: "
         "pip install 'file-dataset[torch]'"
-    ) from error
+    ) from _error
 
 from file_dataset.torch.iterable import FileIterableDataset
 from file_dataset.torch.map import FileMapDataset

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from multiprocessing import spawn
 from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from file_dataset.adapters.processes.descendants import kill_descendants, kill_marked
 
@@ -65,7 +65,7 @@ class _Worker(SpawnProcess):
 class Workers(SpawnContext):
     """Starts workers as the standard library's ``spawn`` does."""
 
-    Process = _Worker
+    Process: ClassVar[type[SpawnProcess]] = _Worker
 
 
 def kill_group(leader: int | None) -> None:

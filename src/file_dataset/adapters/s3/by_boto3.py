@@ -76,9 +76,9 @@ class ByBoto3(Drafting):
     """
 
     def __init__(self, options: S3Options | None = None) -> None:
-        self.options = options or S3Options()
-        self.workers = self.options.max_concurrency
-        self.threads_each = self.workers
+        self.options: S3Options = options or S3Options()
+        self.workers: int = self.options.max_concurrency
+        self.threads_each: int = self.workers
 
     def run(self, requests: Sequence[Request[T]], /) -> Iterator[Outcome[T]]:
         """Carry out a batch; its objects share the threads."""

@@ -24,7 +24,7 @@ class Engines:
     """
 
     def __init__(self) -> None:
-        self.serving = ""
+        self.serving: str = ""
         self._made: Carrier | str | None = None
         self._making = threading.Lock()
 

@@ -38,8 +38,8 @@ class Fetched:
 
     def __init__(self, client: S3Client, verify: VerifyReads) -> None:
         self.described: Mapping[str, Any] = {}
-        self.size = 0
-        self.took_back = False
+        self.size: int = 0
+        self.took_back: bool = False
         self._client = client
         self._verify = verify
         self._lock = threading.Lock()

@@ -62,7 +62,7 @@ class Renewable:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.version = 0
+        self.version: int = 0
         self._load = load
         self._found = found
         self._clock = clock

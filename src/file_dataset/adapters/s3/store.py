@@ -54,7 +54,7 @@ class S3Store(ByBoto3):
         self, options: S3Options | None = None, *, deviations: Mapping[int, str] | None = None
     ) -> None:
         super().__init__(options)
-        self.deviations = dict(deviations or {})
+        self.deviations: Mapping[int, str] = dict(deviations or {})
 
     def __repr__(self) -> str:
         options = self.options

@@ -24,7 +24,7 @@ class Apart:
     """
 
     def __init__(self, batch: Sequence[Request[object]]) -> None:
-        self.requests = batch
+        self.requests: Sequence[Request[object]] = batch
         # Of each request, to which of the batch it belongs; none where they are the same.
         self._owners: list[int] = []
         # Of those of the batch that became several: how many, and what became of some so far.
@@ -34,7 +34,8 @@ class Apart:
             self._take_apart(batch)
 
     def _take_apart(self, batch: Sequence[Request[object]]) -> None:
-        self.requests = requests = list[Request[object]]()
+        requests: list[Request[object]] = []
+        self.requests = requests
         for index, request in enumerate(batch):
             if isinstance(request, _SETTLING) and _is_of_several(request):
                 self._parts[index] = len(request.prepared)

@@ -69,7 +69,7 @@ class Batch:
         self._verify_writes = verify_writes
         self._refused: set[str] = set()
         # The first of an object's connections is its own.
-        self.streams = Streams(
+        self.streams: Streams = Streams(
             _STREAMS if transfer.use_threads else 0, each=transfer.max_request_concurrency - 1
         )
         # Asked once: boto3 looks at its own configuration anew each time.

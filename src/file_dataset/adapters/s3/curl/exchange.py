@@ -77,25 +77,25 @@ class Exchange:
         payload: str = EMPTY,
         once: bool = False,
     ) -> None:
-        self.task = task
-        self.method = method
+        self.task: Task = task
+        self.method: str = method
         self.said: list[bytes] = []
-        self.take = take
-        self.headers = headers
-        self.query = query
-        self.body = body
-        self.payload = payload
-        self.once = once
+        self.take: Callable[[Exchange, bytes], int | None] | None = take
+        self.headers: tuple[tuple[str, str], ...] = headers
+        self.query: str = query
+        self.body: bytes | memoryview | None = body
+        self.payload: str = payload
+        self.once: bool = once
         self.head: list[bytes] = []
-        self.status = 0
-        self.code = ""
-        self.fault = 0
-        self.message = ""
-        self.latency = 0.0
-        self.received = 0
-        self.sent = 0.0
-        self.served = 0
-        self.passed_over = 0
+        self.status: int = 0
+        self.code: str = ""
+        self.fault: int = 0
+        self.message: str = ""
+        self.latency: float = 0.0
+        self.received: int = 0
+        self.sent: float = 0.0
+        self.served: int = 0
+        self.passed_over: int = 0
 
     @property
     def receive(self) -> Callable[[bytes], int | None]:

@@ -29,7 +29,7 @@ class Pace:
     """
 
     def __init__(self, most: int, rate: Rate, *, now: float) -> None:
-        self.served = 0
+        self.served: int = 0
         self._rate = rate
         self._most = most
         self._limit = min(most, _LEAST)

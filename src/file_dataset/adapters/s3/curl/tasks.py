@@ -33,7 +33,7 @@ class Task(ABC):
     def __init__(self, url: Url, place: Place) -> None:
         self.url = url
         self.place = place
-        self.key = quoted(url.key)
+        self.key: str = quoted(url.key)
 
     @abstractmethod
     def begin(self) -> Exchange:
