@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -18,7 +19,6 @@ import file_dataset
 
 ROOT = Path(__file__).parents[2]
 MODULES = ["file_dataset", "aio", "fsspec", "ray", "torch", "testing"]
-RUN_BY_TESTS = [*ROOT.glob("examples/*.py"), *ROOT.glob("examples/*.ipynb")]
 
 
 def module_of(name: str) -> ModuleType:
@@ -53,16 +53,52 @@ def test_the_reference_has_the_public_names_and_no_others():
 @pytest.mark.parametrize("module", MODULES)
 def test_every_public_name_is_in_an_example_that_runs(module):
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    run = "".join(examples_in(page.read_text()) for page in pages)
-    run += "".join(path.read_text() for path in RUN_BY_TESTS)
+    sources = [code_of(page.read_text()) for page in pages]
+    sources += [path.read_text() for path in ROOT.glob("examples/*.py")]
+    used = {name for source in sources for name in used_by(source)}
     names = public(module)
+    place = module if module == "file_dataset" else f"file_dataset.{module}"
     shown = [
         value
         for name, value in names.items()
-        if re.search(rf"\b{name}\b", run) or examples_in(inspect.getdoc(value) or "")
+        if f"{place}.{name}" in used or examples_in(inspect.getdoc(value) or "")
     ]
     # Other names of the same thing need no examples of their own.
     assert [name for name, value in names.items() if not any(value is each for each in shown)] == []
+
+
+def code_of(page: str) -> str:
+    return "".join(each.source for each in doctest.DocTestParser().get_examples(page))
+
+
+def used_by(source: str) -> set[str]:
+    """What code uses of ours, by full names; that it is imported does not count."""
+    nodes = [*ast.walk(ast.parse(source))]
+    known: dict[str, str] = {}
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                top = each.name.partition(".")[0]
+                known[each.asname or top] = each.name if each.asname else top
+        elif isinstance(node, ast.ImportFrom):
+            known |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
+    written = {ast.unparse(node) for node in nodes if isinstance(node, ast.Name | ast.Attribute)}
+    parts = [name.partition(".") for name in written]
+    return {f"{known[head]}{dot}{rest}" for head, dot, rest in parts if head in known}
+
+
+@pytest.mark.parametrize(
+    ("code", "used"),
+    [
+        ("import file_dataset\nfile_dataset.get(1)", {"file_dataset.get"}),
+        ("import file_dataset.ray as of\nof.run(1)", {"file_dataset.ray.run"}),
+        ("from file_dataset import aio\naio.get(1)", {"file_dataset.aio.get"}),
+        ("from file_dataset import get\nprint('get')", set()),
+        ("from file_dataset import get as got\ngot('list')", {"file_dataset.get"}),
+    ],
+)
+def test_what_code_uses_is_told_from_what_it_mentions(code, used):
+    assert used_by(code) - {"file_dataset", "file_dataset.ray", "file_dataset.aio"} == used
 
 
 def functions_of(module: str) -> Iterator[tuple[str, object]]:

@@ -82,7 +82,7 @@ def test_the_readme_does_what_it_says(tmp_path):
     for name in ("README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
     page = (ROOT / "README.md").read_text().replace(SERVED, free_address())
-    does_what_it_says(page, tmp_path, steps=2, more={})
+    does_what_it_says(page, tmp_path, steps=3, more={})
 
 
 @pytest.mark.timeout(300)
