@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pydicom.data
 import pytest
+import SimpleITK
 from PIL import Image
 from tests.integration.browsers import chromium, looking
 from tests.noted import Noted
@@ -212,3 +215,67 @@ def test_pictures_that_cannot_be_read_are_left_out():
     small = thumbnail(PICTURE)
     assert small is not None
     assert small.startswith("data:image/webp;base64,")
+
+
+def volume(place: Path, ending: str) -> bytes:
+    """A bright square on a dark ground in the middle of three slices, the others of one grey."""
+    image = SimpleITK.Image(40, 20, 3, SimpleITK.sitkInt16) + 100
+    image[10:30, 5:15, 1] = 900
+    image.SetSpacing((1, 4, 5))
+    path = place / f"volume{ending}"
+    SimpleITK.WriteImage(image, str(path), useCompression=True)
+    return path.read_bytes()
+
+
+def shown(url: str | None) -> Image.Image:
+    assert url is not None
+    return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("L")
+
+
+@pytest.mark.parametrize("ending", [".mha", ".nii", ".nii.gz", ".nrrd"])
+def test_of_a_volume_its_middle_slice_is_shown_as_wide_as_it_is(ending, tmp_path):
+    picture = shown(thumbnail(volume(tmp_path, ending), ending))
+    # Twice as many columns as rows, which are four times as far apart.
+    assert picture.size == (80, 160)
+    dark, bright = picture.getpixel((4, 4)), picture.getpixel((40, 80))
+    assert isinstance(dark, int | float)
+    assert isinstance(bright, int | float)
+    assert dark < 20
+    assert bright > 235
+
+
+DICOM = Path(str(pydicom.data.get_testdata_file("CT_small.dcm", download=False))).read_bytes()
+
+
+def test_a_dicom_file_is_shown():
+    picture = shown(thumbnail(DICOM, ".dcm"))
+    assert picture.size == (160, 160)
+    assert picture.getextrema()[1] == 255
+
+
+@pytest.mark.parametrize("ending", [".mha", ".nii.gz", ".dcm"])
+def test_volumes_that_cannot_be_read_are_left_out(ending, tmp_path):
+    whole = DICOM if ending == ".dcm" else volume(tmp_path, ending)
+    assert thumbnail(whole[: len(whole) // 2], ending) is None
+    assert thumbnail(b"no volume", ending) is None
+
+
+def test_a_volume_that_unpacks_to_more_than_anybody_waits_for_is_left_out(tmp_path):
+    head = volume(tmp_path, ".mha").replace(b"DimSize = 40 20 3", b"DimSize = 4000 4000 90")
+    assert thumbnail(head, ".mha") is None
+
+
+def test_a_page_shows_volumes_where_there_is_simpleitk(tmp_path, monkeypatch):
+    data = volume(tmp_path, ".mha")
+
+    def made(inside: Path, out: Path) -> dict[str, Path]:
+        (out / "made.mha").write_bytes(data)
+        return {"made.mha": out / "made.mha"}
+
+    rows = [{"id": 7, "scan.txt": "memory://in/7"}]
+    result = Pipeline(made, into_path="memory://out", options=options_with([7])).run(rows)
+    result.report(tmp_path / "run.html")
+    assert "data:image/webp" in (tmp_path / "run.html").read_text()
+    monkeypatch.setitem(sys.modules, "SimpleITK", None)
+    result.report(tmp_path / "run.html")
+    assert "data:image/webp" not in (tmp_path / "run.html").read_text()

@@ -10,7 +10,7 @@ import attrs
 from file_dataset.api.frames import RowTable
 from file_dataset.api.kinds import CellTypes, Columns, PandasTable
 from file_dataset.domain.plan import RowResult
-from file_dataset.domain.reporting import Sample
+from file_dataset.domain.reporting import PICTURES, VOLUMES, Sample
 from file_dataset.domain.rows import Cause, RowDone, RowFailure, RowId, RowSkipped
 from file_dataset.domain.stopping import Stop
 from file_dataset.domain.url import Url
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 # What a row's byte says. The rows of a table that this run is not about have no business here.
 _ELSEWHERE, _OPEN, _DONE, _FAILED, _SKIPPED = range(5)
 
-# What a browser's user would call a picture, and Pillow can read.
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 _SAMPLES = 12
 
 
@@ -137,7 +135,12 @@ class Report:
 
     def images(self) -> list[Sample]:
         """Some of the pictures that were published, from all over the table."""
-        names = [name for name in self._urls if name.lower().endswith(_PICTURES)]
+        names = [
+            name
+            for endings in (PICTURES, VOLUMES)
+            for name in self._urls
+            if name.lower().endswith(endings)
+        ]
         if not names:
             return []
         places = [place for place, state in enumerate(self._states) if state == _DONE]

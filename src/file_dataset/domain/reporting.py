@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 import attrs
 
 from file_dataset.domain.rows import Cause, RowFailure, RowId, Stage
 from file_dataset.domain.timeline import Timeline
 from file_dataset.domain.url import Url
+
+# How the names end of files that can be looked at; of volumes, a slice.
+PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+VOLUMES: Final = (".mha", ".nii", ".nii.gz", ".nrrd", ".dcm")
 
 # What is a row's own in a message: what is in quotes, paths and URLs, numbers.
 _own = re.compile(r"'[^']*'|\"[^\"]*\"|\S*/\S*|\d+")
@@ -50,6 +55,12 @@ class Sample:
     row_id: RowId
     name: str
     url: Url
+
+    @property
+    def volume(self) -> str | None:
+        """How the file's name ends if it is that of a volume, and not of a picture."""
+        name = self.name.lower()
+        return next((ending for ending in VOLUMES if name.endswith(ending)), None)
 
 
 @attrs.define

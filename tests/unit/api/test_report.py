@@ -127,3 +127,19 @@ def test_tracebacks_that_rows_have_in_common_are_kept_once():
         trace = "a long traceback of each row"[:16]
         report.take(RowFailure(row.id, "call", (Cause("Error", "no", traceback=trace),)))
     assert len({id(failure.causes[0].traceback) for failure in report.failures}) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["a.mha", "b.png"], "b.png"),  # which everybody can look at
+        (["a.txt", "b.NII.gz"], "b.NII.gz"),
+        (["a.txt", "b.json"], None),
+    ],
+)
+def test_pictures_are_shown_and_else_volumes(names, shown):
+    rows = parsed(3)
+    report = Report(rows)
+    for row in rows.rows:
+        report.take(result_of(row, dict.fromkeys(names, True)))
+    assert {sample.name for sample in report.images()} == ({shown} if shown else set())

@@ -90,7 +90,7 @@ def _pictures(samples: Sequence[Sample], read: Callable[[Url], bytes]) -> list[_
     pictures = []
     for sample in samples:
         try:
-            data = thumbnail(read(sample.url))
+            data = thumbnail(read(sample.url), sample.volume)
         except FileDatasetError:
             # It was there when it was published; a report goes without it.
             continue
