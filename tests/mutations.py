@@ -207,7 +207,7 @@ GUARDS = [
         "adapters/local/drafts.py",
         "stat.S_ISREG(found.st_mode) and receipt(found) == wanted",
         "stat.S_ISREG(found.st_mode)",
-        "unit/adapters/test_local_drafts.py integration/test_kit.py -k 'drafts or draft'",
+        _DRAFTS + "killed_while_it_was_completed",
     ),
     # Names and places.
     Guard(
@@ -356,7 +356,7 @@ GUARDS = [
         "domain/half_written.py",
         "        if os.getpid() == process:\n",
         "        if True:\n",
-        "unit/domain/test_half_written.py -k forked",
+        "unit/domain/test_half_written.py -k ends_the_context",
     ),
     Guard(
         "a function leaves its directory and settings to the next row",

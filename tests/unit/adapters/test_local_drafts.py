@@ -288,7 +288,10 @@ def test_what_was_killed_while_it_was_completed_is_completed_by_the_next(
     def begun(name: str) -> tuple[Attempt, tuple[Prepared, ...]]:
         attempt = Attempt(memory_path / name)
         if replaces:
+            # With all files of the new row, so that their names do not tell which one it is.
             attempt.put_old()
+            (attempt.root / "deep/er").mkdir()
+            (attempt.root / "deep/er/c").write_bytes(b"old")
         return attempt, attempt.prepare()
 
     attempt, prepared = begun("counted")

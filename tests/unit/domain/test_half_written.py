@@ -57,6 +57,20 @@ def test_a_forked_child_leaves_the_file_of_its_parent(url):
         assert temporary.exists()
 
 
+def test_a_forked_child_that_ends_the_context_leaves_the_file_of_its_parent(url):
+    child = -1
+    try:
+        with half_written(url) as temporary:
+            child = os.fork()
+            if child == 0:
+                raise RuntimeError("out of it")
+            assert os.waitpid(child, 0)[1] == 0
+            assert temporary.exists()
+    finally:
+        if child == 0:
+            os._exit(0)
+
+
 def test_what_is_in_the_way_is_told(tmp_path, url):
     (tmp_path / "a").write_bytes(b"no directory")
     with pytest.raises(NotFoundError, match="not a directory"), half_written(url):
