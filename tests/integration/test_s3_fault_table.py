@@ -7,21 +7,26 @@ made, and what is left behind.
 from __future__ import annotations
 
 import base64
+import importlib
 import os
+import sys
 from hashlib import md5
 from random import Random
+from types import ModuleType
 from typing import Any
 
 import attrs
 import pytest
 from boto3.s3.transfer import TransferConfig
+from botocore.compat import HAS_CRT
 from botocore.config import Config
 from tests.integration.fault_server import Asked, Said, crc32, fault_server, object_of, said
+from tests.unit.adapters.s3.crc_reference import crc32c, crc64nvme
 
 from file_dataset import Options, Pipeline
 from file_dataset.adapters.layers.retrying import Retrying
 from file_dataset.adapters.layers.verifying import Verifying
-from file_dataset.adapters.s3 import S3Options, S3Store
+from file_dataset.adapters.s3 import S3Options, S3Store, crcs
 from file_dataset.domain.errors import (
     IntegrityError,
     NotFoundError,
@@ -76,6 +81,30 @@ def once(first, then):
     return lambda asked: (first if asked.number == 0 else then)(asked)
 
 
+@pytest.fixture
+def awscrt(monkeypatch):
+    """AWS's own library, or where it is not installed what gives the same."""
+    try:
+        importlib.import_module("awscrt.checksums")
+    except ImportError:
+        module = ModuleType("awscrt.checksums")
+        vars(module).update({"crc32c": crc32c, "crc64nvme": crc64nvme})
+        monkeypatch.setitem(sys.modules, "awscrt", ModuleType("awscrt"))
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    crcs._of_awscrt.cache_clear()
+    yield
+    crcs._of_awscrt.cache_clear()
+
+
+@pytest.fixture
+def no_awscrt(monkeypatch):
+    """As if it were not installed."""
+    monkeypatch.setitem(sys.modules, "awscrt.checksums", None)
+    crcs._of_awscrt.cache_clear()
+    yield
+    crcs._of_awscrt.cache_clear()
+
+
 class TestFlippedBytes:
     @pytest.mark.parametrize("body", [BODY, LARGE], ids=["small", "large"])
     @pytest.mark.parametrize("how", ["CRC-32", "MD5"])
@@ -112,8 +141,26 @@ class TestFlippedBytes:
         with fault_server(object_of(BODY, told=told)) as (server, _):
             assert at(server).read(URL) == BODY
 
+    @pytest.mark.parametrize("kind", ["CRC-32C", "CRC-64/NVME"])
+    @pytest.mark.usefixtures("awscrt")
+    def test_they_are_noticed_by_what_awscrt_makes_where_it_is(self, at, engine, kind):
+        make, length = {"CRC-32C": (crc32c, 4), "CRC-64/NVME": (crc64nvme, 8)}[kind]
+        header = f"x_amz_checksum_{make.__name__}"
+        told = {header: base64.b64encode(make(BODY).to_bytes(length, "big")).decode()}
+        with fault_server(object_of(BODY, told=told)) as (server, _):
+            assert at(server).read(URL) == BODY
+        with fault_server(object_of(BODY, sent=flipped(BODY), told=told)) as (server, _):
+            with pytest.raises(IntegrityError, match="checksum mismatch") as caught:
+                at(server).read(URL)
+            assert caught.value.attempts == 2
+            # botocore has it as well, and looks first.
+            assert f" the {kind} " in str(caught.value) or (engine == "boto3" and HAS_CRT)
+
     @pytest.mark.parametrize("kind", ["crc32c", "crc64nvme"])
-    def test_checksums_that_nothing_here_can_make_are_left_to_the_md5(self, at, kind):
+    @pytest.mark.usefixtures("no_awscrt")
+    def test_checksums_that_nothing_here_can_make_are_left_to_the_md5(self, at, engine, kind):
+        if engine == "boto3" and HAS_CRT:
+            return  # botocore can make them
         etag = f'"{md5(BODY).hexdigest()}"'
         told = {f"x_amz_checksum_{kind}": "AAAAAA==", "x_amz_checksum_type": "FULL_OBJECT"}
         with fault_server(object_of(BODY, etag=etag, sent=flipped(BODY), told=told)) as (server, _):

@@ -72,7 +72,7 @@ class Options:
         max_in_flight: How many requests of curl's may be under way at once; it takes as many as
             the distance to the store calls for.
         verify_reads: By what the bytes of whole objects of S3 are looked at when they have come:
-            ``"checksum"``, the CRC-32 where the store tells one; ``"etag"``, also the MD5 that
+            ``"checksum"``, the CRC where the store tells one; ``"etag"``, also the MD5 that
             etags are on many stores, which takes seven times as long; ``"size"``, neither.
         verify_writes: What is looked at of what was written: ``"size"`` asks for each object's,
             which is one more request; ``"checksum"`` tells S3 the MD5 of what it gets, so that it

@@ -8,12 +8,12 @@ import contextlib
 import functools
 import hashlib
 import re
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal, Protocol, TypeAlias
 
 import attrs
 
+from file_dataset.adapters.s3.crcs import HEADERS, Crc, kind_of
 from file_dataset.domain.errors import IntegrityError
 from file_dataset.domain.url import Url
 
@@ -23,7 +23,7 @@ ASKING: Final = ("X-Amz-Checksum-Mode", "ENABLED")
 """The header by which a store is asked to tell an object's checksum with its bytes."""
 
 TOLD: Final = (
-    "x-amz-checksum-crc32",
+    *HEADERS,
     "x-amz-checksum-type",
     "x-amz-server-side-encryption",
     "x-amz-server-side-encryption-customer-algorithm",
@@ -34,9 +34,6 @@ _md5 = re.compile(r'"?([0-9a-fA-F]{32})"?').fullmatch
 # Of what is encrypted by these the etag is something else.
 _KMS: Final = frozenset({"aws:kms", "aws:kms:dsse"})
 
-_POLYNOMIAL: Final = 0xEDB88320
-_ONE: Final = 1 << 31
-
 
 class Sum(Protocol):
     """A checksum that is being made."""
@@ -46,51 +43,6 @@ class Sum(Protocol):
 
     def digest(self) -> bytes:
         """The checksum of all that there was so far."""
-
-
-@attrs.define
-class Crc32:
-    """The CRC-32 of some bytes, and their number."""
-
-    value: int = 0
-    length: int = 0
-
-    def update(self, data: bytes | memoryview, /) -> None:
-        """Take some more bytes."""
-        self.value = zlib.crc32(data, self.value)
-        self.length += len(data)
-
-    def digest(self) -> bytes:
-        """As the store tells it."""
-        return self.value.to_bytes(4, "big")
-
-    def followed_by(self, other: Crc32) -> Crc32:
-        """The CRC-32 of these bytes and others behind them."""
-        value = _product(_power(other.length), self.value) ^ other.value
-        return Crc32(value, self.length + other.length)
-
-
-def _product(a: int, b: int) -> int:
-    """Of two polynomials over GF(2), modulo that of CRC-32, whose first bit is the last here."""
-    product = 0
-    for _ in range(32):
-        if a & _ONE:
-            product ^= b
-        a = (a << 1) & 0xFFFFFFFF
-        b = b >> 1 ^ (_POLYNOMIAL if b & 1 else 0)
-    return product
-
-
-@functools.lru_cache(maxsize=32)
-def _power(count: int) -> int:
-    """By what bytes are multiplied that so many others follow: x to eight times their number."""
-    power, square = _ONE, _ONE >> 8
-    while count:
-        if count & 1:
-            power = _product(power, square)
-        square = _product(square, square)
-        count >>= 1
-    return power
 
 
 @attrs.frozen
@@ -110,7 +62,7 @@ class Expected:
     @property
     def is_of_parts(self) -> bool:
         """Whether it can be had of parts that come side by side."""
-        return self.begin is Crc32
+        return isinstance(self.begin(), Crc)
 
     def check(self, url: Url, found: Sum) -> None:
         """Raise IntegrityError unless the bytes that came have this checksum."""
@@ -128,8 +80,8 @@ class Expected:
         """As ``check``, of an object's parts in their order."""
         first, *others = found
         for other in others:
-            assert isinstance(first, Crc32)
-            assert isinstance(other, Crc32)
+            assert isinstance(first, Crc)
+            assert isinstance(other, Crc)
             first = first.followed_by(other)
         self.check(url, first)
 
@@ -143,12 +95,16 @@ def expected(said: Mapping[str, str], how: VerifyReads) -> Expected | None:
     """
     if how == "size":
         return None
-    crc = said.get("x-amz-checksum-crc32", "")
     # That of an upload in parts may be one of the checksums of the parts.
-    if crc and said.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT":
-        # Where no type is told, the number of parts is behind it, which is no base 64.
-        with contextlib.suppress(binascii.Error):
-            return Expected("CRC-32", base64.b64decode(crc, validate=True), Crc32)
+    if said.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT":
+        for header in HEADERS:
+            told = said.get(header)
+            kind = kind_of(header) if told else None
+            # Where no type is told, the number of parts is behind it, which is no base 64.
+            with contextlib.suppress(binascii.Error):
+                if told and kind:
+                    digest = base64.b64decode(told, validate=True)
+                    return Expected(kind.name, digest, functools.partial(Crc, kind))
     return _of_etag(said) if how == "etag" else None
 
 

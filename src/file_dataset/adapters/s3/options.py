@@ -95,7 +95,7 @@ class S3Options:
         max_in_flight: How many requests of curl's may be under way at once. It takes as many as
             the distance to the store calls for.
         verify_reads: By what the bytes of whole objects are looked at when they have come:
-            ``"checksum"``, the CRC-32 where the store tells one; ``"etag"``, also the MD5 that
+            ``"checksum"``, the CRC where the store tells one; ``"etag"``, also the MD5 that
             etags are on many stores, which takes seven times as long; ``"size"``, neither.
         verify_writes: Whether the store is told the MD5 of what is written, so that it looks at
             what it gets, and its answer is compared.

@@ -166,6 +166,10 @@ def _taken_apart(request: AWSPreparedRequest, key: str) -> _Prepared:
     headers = {name.lower(): _text(value) for name, value in request.headers.items()}
     scope = _scope(headers.get("authorization"))
     carried = tuple((name, headers.pop(name)) for name in _CARRIED if name in headers)
+    host = _host(urlsplit(request.url))
+    # The signers of awscrt say it, where others leave it to whoever sends.
+    if headers.pop("host", host) != host:
+        raise OnlyBoto3Error("requests name another host than they are sent to")
     if further := headers.keys() - _HEADERS:
         raise OnlyBoto3Error(f"requests carry further headers: {', '.join(sorted(further))}")
     base, _, rest = request.url.partition(key)

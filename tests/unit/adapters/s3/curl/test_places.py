@@ -5,6 +5,7 @@ import functools
 import socket
 from typing import Any
 from unittest import mock
+from urllib.parse import urlsplit
 
 import boto3
 import botocore
@@ -375,6 +376,14 @@ def add_header(request, **_):
     request.headers["X-Made-Up"] = "value"
 
 
+def name_the_host(request, **_):
+    request.headers["Host"] = urlsplit(request.url).netloc
+
+
+def name_another_host(request, **_):
+    request.headers["Host"] = "elsewhere"
+
+
 def ask_for_payment(params, **_):
     params["RequestPayer"] = "requester"
 
@@ -409,6 +418,7 @@ def break_down(**_):
     [
         ("before-sign.s3.GetObject", add_header, "x-made-up"),
         ("before-sign.s3.UploadPart", add_header, "x-made-up"),
+        ("before-sign.s3.GetObject", name_another_host, "another host"),
         ("provide-client-params.s3.GetObject", ask_for_payment, "in different ways"),
         ("before-sign.s3.GetObject", change_query, "a way of their own"),
         ("before-sign.s3.UploadPart", change_query, "a way of their own"),
@@ -462,3 +472,11 @@ def test_that_the_requester_pays_is_carried_along():
     client.meta.events.register("provide-client-params.s3", ask_for_payment)
 
     assert learn(client, "bucket").headers == (("x-amz-request-payer", "requester"),)
+
+
+def test_signers_may_name_the_host_as_those_of_awscrt_do():
+    client = client_of(endpoint=LOCAL)
+    before = learn(client, "bucket")
+    client.meta.events.register("before-sign.s3", name_the_host)
+
+    assert learn(client, "bucket") == before
