@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,15 @@ def test_blocks_are_about_as_large_as_ray_wants_them(tmp_path):
     assert sum(block.num_rows for block in blocks) == 100
     assert all(MIB <= block.nbytes <= 1.2 * MIB for block in blocks[:-1])
     assert all(block[name].num_chunks == 1 for block in blocks for name in block.column_names)
+
+
+def test_a_block_that_was_handed_on_is_not_kept(tmp_path):
+    frame = rows_of(tmp_path, [500_000] * 6)
+    (task,) = blob_reader(frame, 6).get_read_tasks(1, None, context(MIB))
+    blocks = iter(task())
+    first = weakref.ref(next(blocks))
+    assert first() is None
+    assert len(list(blocks)) == 1
 
 
 def in_shared_memory(address: int) -> bool:

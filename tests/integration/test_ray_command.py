@@ -51,6 +51,7 @@ def test_rows_are_run_by_the_workers_of_the_cluster(command, tmp_path, ray_clust
         ("bad", "RuntimeError"),
         ("missing", "NotFoundError"),
     ]
+    assert "4/4" in err
     # Only workers have it.
     assert (tmp_path / "out/two/b.txt").read_text() == f"twotwo {ray_cluster.workers_temp}"
     (tmp_path / "missing.txt").write_text("found")
@@ -59,6 +60,13 @@ def test_rows_are_run_by_the_workers_of_the_cluster(command, tmp_path, ray_clust
     assert [row["id"] for row in json.loads(out)["rows"]] == ["missing"]
     text = (tmp_path / "out/missing/b.txt").read_text()
     assert text == f"foundfound {ray_cluster.workers_temp}"
+
+
+def test_an_address_where_nobody_is(command):
+    told = ["functions.py:double", "table.csv", "--into", "out", "--engine", "ray"]
+    code, _, err = command("run", *told, "--address", "127.0.0.1:1")
+    assert code == 2
+    assert "there is no Ray cluster at 127.0.0.1:1: " in err
 
 
 def test_an_address_is_for_ray_only(command):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import socket
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -16,6 +18,8 @@ from file_dataset.cli.signals import catch_signals
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_PATIENCE = 10.0
 
 
 @contextlib.contextmanager
@@ -45,7 +49,9 @@ def begun(job: Job, rows: pd.DataFrame, *, progress: bool) -> Iterator[Run]:
 def _on_ray(job: Job, rows: pd.DataFrame, *, progress: bool) -> Iterator[Run]:
     import file_dataset.ray
 
-    run = file_dataset.ray.begin(rows, job.pipeline(progress=False))
+    if address := job.address or os.environ.get("RAY_ADDRESS"):
+        _look_for(address)
+    run = file_dataset.ray.begin(rows, job.pipeline(progress=progress))
 
     import ray
     from ray import cloudpickle
@@ -60,7 +66,19 @@ def _on_ray(job: Job, rows: pd.DataFrame, *, progress: bool) -> Iterator[Run]:
         # Ray has taken SIGTERM for itself.
         catch_signals()
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        DataContext.get_current().enable_progress_bars = progress
+        # They count tasks.
+        DataContext.get_current().enable_progress_bars = False
         yield run
     finally:
         ray.shutdown()
+
+
+def _look_for(address: str) -> None:
+    """Raise UsageError if nobody is where an address says; Ray would try for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise click.UsageError(f"there is no Ray cluster at {address}: {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -35,8 +35,9 @@ def blob_reader(
 
     Each task reads some rows: their ``id`` (string), and a ``binary`` column for each file. What it
     has read goes on in blocks of about ``DataContext.target_max_block_size``, so that a task takes
-    little more memory than one of them, however large its rows are together. A block that needs
-    more than 2 GiB in a column, because a file is that large, has it as ``large_binary``.
+    little more memory than two of them, however large its rows are together: one that is built,
+    and the one before, which Ray keeps until then. A block that needs more than 2 GiB in a column,
+    because a file is that large, has it as ``large_binary``.
 
     Args:
         dataframe: A pandas DataFrame, a pyarrow Table, a list of mappings, or another table: a
@@ -146,12 +147,15 @@ class _Reading:
             limit=self.limit,
             failed=_count_failed,
         )
-        for block in tables:
-            good = block["error"].null_count if blobs.keeps_failed else block.num_rows
-            size = sum(_bytes(block[name]) for name in table.columns)
-            count("rows", good, operation="read")
-            count("bytes", size, operation="read")
-            yield block
+        # No variable here keeps a block while the next one is being built.
+        yield from map(functools.partial(_counted, table.columns), tables)
+
+
+def _counted(columns: Sequence[str], block: pa.Table) -> pa.Table:
+    is_good = "error" not in block.column_names
+    count("rows", block.num_rows if is_good else block["error"].null_count, operation="read")
+    count("bytes", sum(_bytes(block[name]) for name in columns), operation="read")
+    return block
 
 
 def _bytes(contents: pa.ChunkedArray[Any]) -> int:
