@@ -12,9 +12,10 @@ import attrs
 
 from file_dataset.api import _wiring
 from file_dataset.api.arrow import BinaryColumns, id_column, size_column
-from file_dataset.api.cells import Source
+from file_dataset.api.cells import CellRows, Source
 from file_dataset.api.frames import RowTable, parse_row
 from file_dataset.api.options import Options
+from file_dataset.api.packed_blobs import packed_columns
 from file_dataset.api.staged import PREFETCH, StagedRows, surviving
 from file_dataset.domain.errors import FileDatasetError, InvalidDatasetError
 from file_dataset.domain.inspecting import contents, sizes
@@ -217,6 +218,9 @@ class FrameReader:
 
         rows = _first(self._table.rows, head)
         _check_budget(self._store, rows, max_bytes)
+        if (found := packed_columns(self._store, rows)) is not None:
+            self.failures = []
+            return pa.Table.from_pydict({"id": id_column(rows.ids), **found})
         ids: list[RowId] = []
         columns = BinaryColumns(self._table.columns)
         for row in self._surviving(contents(self._store, rows)):
@@ -239,6 +243,10 @@ def _readable(result: RowDone[T] | RowFailure) -> RowDone[T]:
     return result
 
 
+@overload
+def _first(rows: CellRows, head: int | None) -> CellRows: ...
+@overload
+def _first(rows: Sequence[Row], head: int | None) -> Sequence[Row]: ...
 def _first(rows: Sequence[Row], head: int | None) -> Sequence[Row]:
     if head is None:
         return rows

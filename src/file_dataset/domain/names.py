@@ -17,9 +17,7 @@ _SHORT = 10**18
 # Most names are such, and are not looked at letter by letter.
 _ORDINARY = r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,200}"
 _is_ordinary = re.compile(_ORDINARY).fullmatch
-is_ordinary_member: Callable[[str], object] = re.compile(
-    f"{_ORDINARY}(?:/{_ORDINARY})*"
-).fullmatch
+is_ordinary_member: Callable[[str], object] = re.compile(f"{_ORDINARY}(?:/{_ORDINARY})*").fullmatch
 """Tells of most texts that can name a member that they can, and nothing of the others."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from file_dataset.domain.archives import Contents
 from file_dataset.domain.errors import NotFoundError
 from file_dataset.domain.objects import OVERWRITE, ObjectInfo, Prefix, Span, WriteMode
 from file_dataset.domain.outcomes import Failed, Outcome
@@ -96,6 +97,13 @@ class Store(ABC):
     def list_all(self, prefix: Url, start: str = "", /) -> Iterator[ObjectInfo | Prefix]:
         """As ``list_starting``, in whatever order, for who wants all of it, and that soon."""
         return self.list_starting(prefix, start)
+
+    def contents(self, roots: Sequence[Url], /) -> Sequence[Contents | None]:
+        """What is in archives, for who reads many of their members together.
+
+        None where it cannot be told, or where members are not to be read past this store.
+        """
+        return [None] * len(roots)
 
     def pending(self, prefix: Url, /) -> Iterator[Pending]:  # noqa: ARG002 - for those who prepare
         """What was prepared below a prefix, by anyone, and is neither completed nor aborted."""

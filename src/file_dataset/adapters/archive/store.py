@@ -8,10 +8,11 @@ from typing import Any, TypeVar, cast
 import attrs
 from attrs.validators import instance_of
 
-from file_dataset.adapters.archive.known import Archive, Known
+from file_dataset.adapters.archive.known import Archive, Known, Opened
 from file_dataset.adapters.archive.opening import Opening
 from file_dataset.adapters.archive.reading import Attempt, info_of, told
 from file_dataset.adapters.per_process import PerProcess
+from file_dataset.domain.archives import Contents
 from file_dataset.domain.errors import (
     FileDatasetError,
     IntegrityError,
@@ -71,6 +72,16 @@ class ArchiveStore(Store):
         if outdated:
             with closing(self._attempt().outcomes(requests, outdated)) as outcomes:
                 yield from cast(Iterator[Outcome[T]], outcomes)
+
+    def contents(self, roots: Sequence[Url], /) -> Sequence[Contents | None]:
+        """What is in archives that can be read to their end."""
+        archives = [Archive(root.scheme, root.authority) for root in roots]
+        opened = self._opening().open(dict.fromkeys(archives))
+        found = [opened[archive] for archive in archives]
+        return [
+            each.contents if isinstance(each, Opened) and not each.contents.broken else None
+            for each in found
+        ]
 
     def cost(self, requests: Sequence[Request[Any]], sizes: Sequence[int], /) -> int:  # noqa: ARG002 - members are small
         """A read of its archive for each member, at most: what lies together is read together."""

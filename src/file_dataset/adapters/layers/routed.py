@@ -15,6 +15,7 @@ from file_dataset.adapters.layers._mounts import Made, Mount, by_scheme
 from file_dataset.adapters.layers._transfers import placed, relayed
 from file_dataset.adapters.per_process import PerProcess
 from file_dataset.adapters.scratch import TempScratch
+from file_dataset.domain.archives import Contents
 from file_dataset.domain.errors import FileDatasetError, StoreError, UnsupportedError
 from file_dataset.domain.objects import OVERWRITE, ObjectInfo, Prefix
 from file_dataset.domain.outcomes import Failed, Outcome
@@ -160,6 +161,16 @@ class Routed(Store):
             UnsupportedSchemeError: If no store serves it.
         """
         return self._serving(prefix).list_all(prefix, start)
+
+    def contents(self, roots: Sequence[Url], /) -> Sequence[Contents | None]:
+        """What the store tells that serves all of them, if one does."""
+        try:
+            stores = [self._serving(root) for root in roots]
+        except FileDatasetError:
+            return [None] * len(roots)
+        if any(store is not stores[0] for store in stores):
+            return [None] * len(roots)
+        return stores[0].contents(roots) if stores else []
 
     def pending(self, prefix: Url, /) -> Iterator[Pending]:
         """What the store that serves the prefix has prepared below it.
