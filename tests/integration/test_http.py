@@ -2,9 +2,11 @@
 
 import pickle
 import random
+import threading
 
 import pytest
 from tests.archives import tar_of
+from tests.forking import ended, forked
 from tests.integration.web_server import web_server as serve
 
 from file_dataset import (
@@ -33,6 +35,8 @@ from file_dataset.domain.errors import (
     UnsupportedError,
 )
 from file_dataset.domain.objects import Span
+from file_dataset.domain.outcomes import Done
+from file_dataset.domain.requests import Read
 from file_dataset.domain.url import Url
 
 DATA = random.Random(1).randbytes(1000)
@@ -246,6 +250,32 @@ def test_a_certificate_of_nobody_is_not_trusted_unless_its_bundle_is_named(stati
         assert store.read(url) == b"key"
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_children_that_are_forked_of_threads_at_work_read_over_tls(static_tls):
+    urls = [Url.parse(f"{static_tls.endpoint}/bucket/{number}") for number in range(60)]
+    stop = threading.Event()
+    wrong: list[int] = []
+    with HttpStore(allow_private=True, ca_bundle=static_tls.authority) as store:
+
+        def is_right() -> bool:
+            outcomes = store.run([Read(url) for url in urls])
+            return all(each == Done(each.index, b"%d" % each.index) for each in outcomes)
+
+        def read_on() -> None:
+            while not stop.is_set():
+                wrong.append(not is_right())
+
+        reading = threading.Thread(target=read_on)
+        reading.start()
+        try:
+            for _ in range(4):
+                assert ended(*[forked(is_right) for _ in range(3)], patience=20) == [0] * 3
+        finally:
+            stop.set()
+            reading.join()
+    assert not any(wrong)
+
+
 # Tables.
 
 
@@ -329,6 +359,18 @@ def test_members_on_a_web_server_are_read_by_ranges_and_listed(archives, no_moun
     assert len(list_files(f"tar://::{files}/s.tar", max_files=7)) == 7
     with pytest.raises(UnsupportedError):
         list_files(files)
+
+
+def test_members_are_read_over_tls_as_well(archives, tls, no_mounts):
+    with serve(archives.objects, tls=tls) as server:
+        mount(f"{server.endpoint}/", HttpStore(allow_private=True, ca_bundle=tls.authority))
+        files = f"{server.endpoint}/files"
+        rows = [{"id": n, "data.bin": f"tar://{n}.data.bin::{files}/s.tar"} for n in (3, 100)]
+        assert reader(dataframe=rows).into_blob_table()["data.bin"].to_pylist() == [DATA] * 2
+        assert [row["data.bin"] for row in create_dataset(rows)] == [DATA] * 2
+        spans = {seen.get("Range") for seen in server.seen() if seen["path"].endswith(".tar")}
+        assert all(spans - {None})
+        assert create_dataset(f"tar://::{files}/others.tar")[0] == DATA
 
 
 def test_a_table_names_archives_on_the_web_only_where_that_is_opted_into(archives, no_mounts):

@@ -11,14 +11,20 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import ssl
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import attrs
+
+if TYPE_CHECKING:
+    from tests.integration.authority import Certificates
 
 _SPAN = re.compile(r"bytes=(\d+)-(\d*)")
 
@@ -30,23 +36,30 @@ class WebServer:
     Args:
         endpoint: Its URL.
         objects: What it has, by their names.
+        authority: The certificate by which clients know it, if it speaks TLS.
     """
 
     endpoint: str
     objects: Mapping[str, bytes]
+    authority: Path | None = None
 
     def seen(self) -> list[dict[str, str]]:
         """The requests since this was last asked."""
-        with urllib.request.urlopen(f"{self.endpoint}/-/seen") as answer:
+        known = self.authority
+        context = None if known is None else ssl.create_default_context(cafile=known)
+        with urllib.request.urlopen(f"{self.endpoint}/-/seen", context=context) as answer:
             found: list[dict[str, str]] = json.load(answer)
             return found
 
 
 @contextlib.contextmanager
-def web_server(objects: Mapping[str, bytes]) -> Iterator[WebServer]:
+def web_server(
+    objects: Mapping[str, bytes], *, tls: Certificates | None = None
+) -> Iterator[WebServer]:
     """A server of some objects, until the context ends."""
+    files = [str(tls.certificate), str(tls.key)] if tls else []
     with subprocess.Popen(
-        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, *files], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -55,7 +68,9 @@ def web_server(objects: Mapping[str, bytes]) -> Iterator[WebServer]:
         process.stdin.flush()
         port = process.stdout.readline().strip()
         assert port, "the server did not start"
-        yield WebServer(f"http://127.0.0.1:{port}", objects)
+        scheme = "https" if tls else "http"
+        authority = None if tls is None else tls.authority
+        yield WebServer(f"{scheme}://127.0.0.1:{port}", objects, authority)
         process.stdin.close()
 
 
@@ -145,6 +160,10 @@ def _serve() -> None:
     import threading
 
     server = _Server(("127.0.0.1", 0), _Handler)
+    if sys.argv[1:]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*sys.argv[1:])
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write(f"{server.server_address[1]}\n")
     sys.stdout.flush()

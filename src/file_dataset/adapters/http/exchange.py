@@ -20,6 +20,7 @@ from file_dataset.adapters.http.addresses import is_literal, is_public
 from file_dataset.adapters.http.answers import Answer
 from file_dataset.adapters.http.faults import broken
 from file_dataset.adapters.http.way import Way
+from file_dataset.adapters.libcurl.single import Single
 from file_dataset.domain.errors import PermissionDeniedError, StoreError
 from file_dataset.domain.url import Url
 
@@ -55,7 +56,7 @@ class Exchanges:
 
     def __init__(self, way: Way) -> None:
         self._way = way
-        self._idle: deque[pycurl.Curl] = deque()
+        self._idle: deque[Single] = deque()
         _all.add(self)
 
     def close(self) -> None:
@@ -112,9 +113,10 @@ class Exchanges:
     ) -> tuple[Answer, str]:
         """One answer, and where it redirects to."""
         try:
-            easy = self._idle.pop()
+            single = self._idle.pop()
         except IndexError:
-            easy = pycurl.Curl()
+            single = Single()
+        easy = single.easy
         one = _One(write, is_open=self._way.allow_private or bool(self._way.proxy))
         try:
             for option, value in {**_SETTINGS, **_of_way(self._way), **settings}.items():
@@ -124,18 +126,18 @@ class Exchanges:
             easy.setopt(pycurl.WRITEFUNCTION, one.take)
             easy.setopt(pycurl.OPENSOCKETFUNCTION, one.open_socket)
             with contextlib.suppress(_Enough):
-                self._perform(easy, one, url)
+                self._perform(single, one, url)
             answer = Answer(one.status, one.headers, one.size)
             return answer, str(easy.getinfo(pycurl.REDIRECT_URL) or "")
         finally:
             one.close()
             # The connection stays, and what was set goes.
             easy.reset()
-            self._idle.append(easy)
+            self._idle.append(single)
 
-    def _perform(self, easy: pycurl.Curl, one: _One, url: Url) -> None:
+    def _perform(self, single: Single, one: _One, url: Url) -> None:
         try:
-            easy.perform()
+            single.perform()
         except pycurl.error as error:
             fault, message = int(error.args[0]), str(error.args[-1])
             if one.failure is not None:

@@ -11,13 +11,14 @@ from typing import Final, TypeAlias
 
 from pycurl import E_GOT_NOTHING
 
+from file_dataset.adapters.libcurl.multi import LONGEST_WAIT
 from file_dataset.adapters.s3.answers import answered
 from file_dataset.adapters.s3.calls import Call
 from file_dataset.adapters.s3.carried import Carried, Declined, Redirected
 from file_dataset.adapters.s3.curl import faults
 from file_dataset.adapters.s3.curl.answers import described, headers, is_ended, refusal
 from file_dataset.adapters.s3.curl.exchange import Exchange
-from file_dataset.adapters.s3.curl.handles import LONGEST_WAIT, Handles
+from file_dataset.adapters.s3.curl.handles import Handles
 from file_dataset.adapters.s3.curl.pace import Pace
 from file_dataset.adapters.s3.curl.signing import Keys, signed
 from file_dataset.adapters.s3.curl.tasks import NOT_YET, Streams, Task

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Final
 
+from file_dataset.adapters.libcurl.forks import end_thread
+from file_dataset.adapters.libcurl.multi import LONGEST_WAIT
 from file_dataset.adapters.s3.carried import Carried
 from file_dataset.adapters.s3.curl.drive import Drive, MakeTask
-from file_dataset.adapters.s3.curl.forks import end_thread
-from file_dataset.adapters.s3.curl.handles import LONGEST_WAIT, Handles
+from file_dataset.adapters.s3.curl.handles import Handles
 from file_dataset.adapters.s3.curl.network import Network
 from file_dataset.adapters.s3.curl.pace import Pace
 from file_dataset.adapters.s3.curl.rate import Rate

@@ -296,32 +296,6 @@ def test_a_ring_ends_a_wait_and_never_waits_itself(handles):
     assert list(handles.wait(60.0)) == []
 
 
-def test_a_socket_that_is_gone_already_is_forgotten(handles):
-    one, other = socket.socketpair()
-    with other:
-        handles._watch(pycurl.POLL_IN, one.fileno(), None, None)
-        gone = one.fileno()
-        one.close()
-        handles._watch(pycurl.POLL_REMOVE, gone, None, None)
-        handles._watch(pycurl.POLL_REMOVE, gone, None, None)
-
-    assert handles._watched == set()
-
-
-@pytest.mark.parametrize("what", [pycurl.POLL_IN, pycurl.POLL_OUT, pycurl.POLL_INOUT])
-def test_a_socket_is_watched_for_what_libcurl_wants(handles, what):
-    one, other = socket.socketpair()
-    with one, other:
-        other.send(b"!")
-        handles._watch(pycurl.POLL_NONE, one.fileno(), None, None)
-        assert handles._poll.poll(0) == []
-        handles._watch(what, one.fileno(), None, None)
-        ((_, events),) = handles._poll.poll(0)
-        assert bool(events & select.POLLIN) == (what in (pycurl.POLL_IN, pycurl.POLL_INOUT))
-        assert bool(events & select.POLLOUT) == (what in (pycurl.POLL_OUT, pycurl.POLL_INOUT))
-        handles._watch(pycurl.POLL_REMOVE, one.fileno(), None, None)
-
-
 def test_nothing_stays_open(server):
     gc.collect()
     before = open_files()

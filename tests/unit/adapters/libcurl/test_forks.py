@@ -9,8 +9,8 @@ import pycurl
 import pytest
 from tests.forking import ended, forked
 
-from file_dataset.adapters.s3.curl import forks
-from file_dataset.adapters.s3.curl.forks import inside
+from file_dataset.adapters.libcurl import forks
+from file_dataset.adapters.libcurl.forks import inside
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 

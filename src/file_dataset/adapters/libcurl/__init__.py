@@ -1,0 +1,1 @@
+"""What the stores share that reach their objects by libcurl."""

@@ -1,0 +1,117 @@
+"""What libcurl wants to hear of, and who forks meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+
+import pycurl
+import pytest
+from tests.forking import ended, forked
+
+from file_dataset.adapters.libcurl import forks
+from file_dataset.adapters.libcurl.multi import Multi
+from file_dataset.adapters.libcurl.single import Single
+
+
+@pytest.fixture
+def multi():
+    made = Multi(connections=4)
+    yield made
+    made.close()
+
+
+def test_a_socket_that_is_gone_already_is_forgotten(multi):
+    one, other = socket.socketpair()
+    with other:
+        multi._watch(pycurl.POLL_IN, one.fileno(), None, None)
+        gone = one.fileno()
+        one.close()
+        multi._watch(pycurl.POLL_REMOVE, gone, None, None)
+        multi._watch(pycurl.POLL_REMOVE, gone, None, None)
+
+    assert multi._watched == set()
+
+
+@pytest.mark.parametrize("what", [pycurl.POLL_IN, pycurl.POLL_OUT, pycurl.POLL_INOUT])
+def test_a_socket_is_watched_for_what_libcurl_wants(multi, what):
+    one, other = socket.socketpair()
+    with one, other:
+        other.send(b"!")
+        multi._watch(pycurl.POLL_NONE, one.fileno(), None, None)
+        assert multi._poll.poll(0) == []
+        multi._watch(what, one.fileno(), None, None)
+        ((_, events),) = multi._poll.poll(0)
+        assert bool(events & select.POLLIN) == (what in (pycurl.POLL_IN, pycurl.POLL_INOUT))
+        assert bool(events & select.POLLOUT) == (what in (pycurl.POLL_OUT, pycurl.POLL_INOUT))
+        multi._watch(pycurl.POLL_REMOVE, one.fileno(), None, None)
+
+
+def test_other_files_are_listened_to(multi):
+    one, other = socket.socketpair()
+    with one, other:
+        multi.listen(one.fileno(), lambda: one.recv(1))
+        other.send(b"!")
+        multi.wait(60.0)
+        assert select.select([one], [], [], 0)[0] == []
+
+
+@pytest.fixture
+def server():
+    """Where one connection arrives."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(10)
+        yield listening
+
+
+@pytest.fixture
+def single(server):
+    made = Single()
+    made.easy.setopt(pycurl.URL, f"http://127.0.0.1:{server.getsockname()[1]}/")
+    made.easy.setopt(pycurl.PROXY, "")
+    yield made
+    made.close()
+
+
+def answered(server, body):
+    connection, _ = server.accept()
+    connection.recv(65_536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + body)
+    return connection
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_does_not_wait_for_an_answer_but_for_what_is_done_with_it(single, server):
+    bodies, inside = [], []
+
+    def take(data):
+        inside.append(forks._gate._inside)
+        bodies.append(data)
+
+    single.easy.setopt(pycurl.WRITEFUNCTION, take)
+    thread = threading.Thread(target=single.perform)
+    thread.start()
+    with contextlib.closing(answered(server, b"by")) as connection:
+        while not bodies:
+            pass
+        # The rest is waited for now, outside.
+        with forks._gate._changed:
+            assert forks._gate._changed.wait_for(lambda: not forks._gate._inside, 10)
+        assert ended(forked(lambda: True)) == [0]
+        connection.sendall(b"tes")
+        thread.join()
+    assert b"".join(bodies) == b"bytes"
+    assert set(inside) == {1}
+
+
+def test_what_failed_is_told_as_libcurl_tells_it(single, server):
+    thread = threading.Thread(target=lambda: answered(server, b"by").close())
+    thread.start()
+    single.easy.setopt(pycurl.WRITEFUNCTION, lambda _: None)
+    with pytest.raises(pycurl.error) as caught:
+        single.perform()
+    thread.join()
+    assert caught.value.args[0] == pycurl.E_PARTIAL_FILE
+    assert forks._gate._inside == 0
