@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,9 +11,9 @@ from torch.utils.data import IterableDataset, get_worker_info
 from file_dataset.api._arguments import at_least
 from file_dataset.api.datasets import Source
 from file_dataset.api.options import Options
-from file_dataset.domain.errors import FileDatasetError
 from file_dataset.domain.order import share
-from file_dataset.domain.reading import Values, always
+from file_dataset.domain.reading import always
+from file_dataset.torch.passes import Pass, Place, settle
 from file_dataset.torch.progress import Progress
 
 
@@ -56,7 +55,7 @@ class FileIterableDataset(IterableDataset[Any]):
         self._items = self._source.find(always)
         self._transform = transform
         self._progress = Progress()
-        self._pass: _Pass | None = None
+        self._place: Place | None = None
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of another epoch, where items are shuffled; its pass begins anew.
@@ -68,7 +67,7 @@ class FileIterableDataset(IterableDataset[Any]):
         """
         if epoch != self._progress.epoch:
             self._progress.restart(epoch)
-            self._pass = None
+            self._place = None
 
     def uris(self) -> list[str]:
         """The URLs of all objects, in their own order; paths, where they are local."""
@@ -79,6 +78,7 @@ class FileIterableDataset(IterableDataset[Any]):
         return len(self._of_rank(range(len(self._items))))
 
     def __iter__(self) -> Iterator[Any]:
+        settle()
         info = get_worker_info()
         worker, workers = (0, 0) if info is None else (info.id, info.num_workers)
         begin = self._progress.begin(
@@ -88,8 +88,8 @@ class FileIterableDataset(IterableDataset[Any]):
         rest = self._of_rank(order)[begin.position :]
         mine = share(rest, worker, workers or 1, block=self._block)
         values = self._source.reading(self._items).each(mine[begin.given :])
-        self._pass = _Pass(values, self._transform, begin.position, begin.given)
-        return self._pass
+        self._place = Place(begin.position, begin.given)
+        return Pass(values, self._transform, self._place)
 
     # --- resuming -----------------------------------------------------------------------------
 
@@ -118,8 +118,8 @@ class FileIterableDataset(IterableDataset[Any]):
                 "counts them itself"
             )
         position, given = self._progress.position, 0
-        if self._pass is not None and self._pass.process == os.getpid():
-            position, given = self._pass.position, self._pass.given
+        if self._place is not None and self._place.is_own:
+            position, given = self._place.position, self._place.given
         if info is None:
             return {**state, "position": position + given}
         place = {"worker": info.id, "workers": info.num_workers, "given": given}
@@ -144,7 +144,7 @@ class FileIterableDataset(IterableDataset[Any]):
             here = ", ".join(f"{name}={value!r}" for name, value in others.items())
             raise ValueError(f"the state is one with {told}; here is {here}")
         self._progress.load(state["epoch"], state["position"], state.get("given"))
-        self._pass = None
+        self._place = None
 
     def _setting(self) -> dict[str, Any]:
         """What the meaning of a position depends on."""
@@ -182,52 +182,7 @@ class FileIterableDataset(IterableDataset[Any]):
         return self._carried_ranks if get_worker_info() is not None else (0, 1)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_carried_ranks": self._ranks(), "_pass": None}
-
-
-class _Pass(Iterator[Any]):
-    """One pass over what a process has to read.
-
-    Attributes:
-        process: Whose pass it is, since forked workers have their parent's too.
-        position: Where in the rank's items the pass began.
-        given: How many of the process's own items after that were given. One that failed is not
-            one of these until another follows, so that who goes on from there gets it again.
-    """
-
-    def __init__(
-        self,
-        values: Values[Any],
-        transform: Callable[[Any], Any] | None,
-        position: int,
-        given: int,
-    ) -> None:
-        self.process = os.getpid()
-        self.position = position
-        self.given = self._next = given
-        self._values = values
-        self._transform = transform
-
-    def __next__(self) -> Any:
-        try:
-            item = next(self._values)
-        except StopIteration:
-            self.given = self._next
-            raise
-        except FileDatasetError:
-            self._next += 1
-            raise
-        self._next += 1
-        made = item if self._transform is None else self._transformed(self._transform, item)
-        self.given = self._next
-        return made
-
-    def _transformed(self, transform: Callable[[Any], Any], item: Any) -> Any:
-        try:
-            return transform(item)
-        except StopIteration as error:
-            # It would be taken for the end of the items.
-            raise RuntimeError("the transform raised StopIteration") from error
+        return {**self.__dict__, "_carried_ranks": self._ranks(), "_place": None}
 
 
 def _ranks(rank: int | None, world_size: int | None) -> tuple[int, int] | None:

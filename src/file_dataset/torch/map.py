@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from file_dataset.api.datasets import Source
 from file_dataset.api.options import Options
 from file_dataset.domain.reading import always, value_of
+from file_dataset.torch.passes import settle, transformed
 
 _OF_READING = frozenset({"pattern", "recursive", "part_size", "max_concurrent"})
 
@@ -64,5 +65,8 @@ class FileMapDataset(Dataset[Any]):
 
     def __getitems__(self, indexes: Sequence[int]) -> list[Any]:
         """The items of a batch."""
+        settle()
         found = [value_of(outcome) for outcome in self._reading.some(indexes)]
-        return found if self._transform is None else [self._transform(item) for item in found]
+        if self._transform is None:
+            return found
+        return [transformed(self._transform, item) for item in found]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import multiprocessing
 import pickle
+import threading
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.torch.support import loading
 from torch.utils.data import DataLoader, get_worker_info
+from torch.utils.data._utils import worker
 
 import file_dataset
-from file_dataset import MemoryStore, NotFoundError, Options, UnsupportedError, Url
-from file_dataset.torch import FileIterableDataset, S3IterableDataset
+from file_dataset import LocalStore, MemoryStore, NotFoundError, Options, UnsupportedError, Url
+from file_dataset.torch import FileIterableDataset, FileMapDataset, S3IterableDataset
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
 
@@ -135,6 +141,88 @@ def test_it_has_another_name():
     assert S3IterableDataset is FileIterableDataset
 
 
+def _frozen(_):
+    return gc.get_freeze_count()
+
+
+@pytest.mark.parametrize("kind", [FileIterableDataset, FileMapDataset])
+def test_a_worker_does_not_look_for_garbage_among_what_its_parent_had(kind, urls):
+    # It would copy all of that for nothing.
+    frozen = gc.get_freeze_count()
+    dataset = kind(urls[:3], transform=_frozen)
+    (counts,) = items_of(dataset, batch_size=3, num_workers=1, collate_fn=list)
+    assert min(counts) > frozen
+    assert _frozen(dataset[0] if kind is FileMapDataset else next(iter(dataset))) == frozen
+
+
+# --- loops that are left ----------------------------------------------------------------------
+
+
+def test_a_loop_that_is_left_leaves_nothing_running(urls):
+    before = set(threading.enumerate())
+    dataset = FileIterableDataset(urls, {"prefetch": 20})
+    for item in dataset:
+        assert item == b"0"
+        break
+    assert set(threading.enumerate()) == before
+    assert dataset.state_dict()["position"] == 1
+    assert len(list(dataset)) == MANY
+
+
+class InTurns(LocalStore):
+    """Reads the first objects at once, and each of the others when somebody says so."""
+
+    workers = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        context = multiprocessing.get_context("fork")
+        self.turns, self.begun = context.Semaphore(20), context.Value("i", 0)
+
+    def _read(self, url, span):
+        self.begun.value += 1
+        assert self.turns.acquire(timeout=20)
+        return super()._read(url, span)
+
+
+def test_a_worker_of_a_loop_that_is_left_reads_nothing_more(urls):
+    store = InTurns()
+    dataset = FileIterableDataset(
+        urls, {"prefetch": 40, "num_workers": 1}, storage=Options(stores={"file:///": store})
+    )
+    loader = DataLoader(dataset, batch_size=None, num_workers=1, prefetch_factor=1)
+    items: Any = iter(loader)
+    assert next(items) == b"0"
+    leaving = threading.Thread(target=items._shutdown_workers)
+    leaving.start()
+    (process,) = items._workers
+    while process.exitcode is None:
+        store.turns.release()
+        leaving.join(0.05)
+    leaving.join()
+    assert process.exitcode == 0
+    # What was read ahead by then, and the object that it was at.
+    assert store.begun.value <= 30
+
+
+@pytest.mark.parametrize("are_kept", [False, True])
+def test_a_loop_that_was_left_begins_anew(are_kept, urls):
+    dataset = FileIterableDataset(urls[:30], {"prefetch": 4})
+    whole = list(dataset)
+    loader = DataLoader(dataset, batch_size=None, num_workers=2, persistent_workers=are_kept)
+    for had in (1, 7):
+        for _, expected in zip(loader, whole[:had], strict=False):
+            assert _ == expected
+    assert list(loader) == whole
+
+
+def test_two_loaders_of_a_dataset_at_once(urls):
+    dataset = FileIterableDataset(urls[:20])
+    whole = list(dataset)
+    loaders = [DataLoader(dataset, batch_size=None, num_workers=n) for n in (0, 2, 1, 0)]
+    assert list(zip(*loaders, strict=True)) == list(zip(*[whole] * 4, strict=True))
+
+
 # --- errors -----------------------------------------------------------------------------------
 
 
@@ -160,6 +248,24 @@ def test_an_error_of_a_transform_reaches_the_loop(workers, urls):
         with pytest.raises(ZeroDivisionError, match="0"):
             next(items)
         with pytest.raises(RuntimeError, match="the transform raised StopIteration"):
+            next(items)
+
+
+def test_an_error_that_cannot_be_sent_is_told_all_the_same(urls):
+    class OwnError(Exception):
+        pass
+
+    def transform(item):
+        raise OwnError(item)
+
+    dataset = FileIterableDataset(urls[:1], transform=transform)
+    with pytest.raises(OwnError):
+        next(iter(dataset))
+    for made in (dataset, FileMapDataset(urls[:1], transform=transform)):
+        with (
+            loading(made, num_workers=1) as items,
+            pytest.raises(RuntimeError, match=r"the transform raised \S+OwnError: b'0'"),
+        ):
             next(items)
 
 
@@ -251,6 +357,48 @@ def test_a_run_with_workers_goes_on_with_any_number_of_them(world_size, urls):
                 dataset = made(state)
                 assert flat(items_of(dataset, batch_size=8, num_workers=workers)) == whole[had:]
     assert had == len(whole)
+
+
+@contextlib.contextmanager
+def as_worker(dataset, number, of, seed):
+    """Be one of several workers of a DataLoader, as far as a dataset can tell."""
+    worker._worker_info = worker.WorkerInfo(
+        id=number, num_workers=of, seed=seed + number, dataset=dataset
+    )
+    yield
+    worker._worker_info = None
+
+
+@pytest.mark.parametrize(("workers", "batch_size"), [(2, 3), (4, 1)])
+def test_workers_go_on_at_every_position_in_every_epoch(workers, batch_size):
+    urls, options = in_memory()
+    chosen = {"shuffle": True, "batch_size": batch_size, "prefetch": 2 * MANY}
+    dataset = FileIterableDataset(urls, chosen, storage=options)
+
+    def taken(seed):
+        """What a loader gives that has so many workers, each of which gives a batch in turn."""
+        found: list[list[bytes]] = []
+        for number in range(workers):
+            with as_worker(dataset, number, workers, seed):
+                found.append(list(dataset))
+        starts = range(0, len(found[0]), batch_size)
+        return [item for n in starts for each in found for item in each[n : n + batch_size]]
+
+    for position in range(MANY + 1):
+        epoch = position % 3
+        dataset.set_epoch(epoch)
+        whole = [url.removeprefix("memory://in/").encode() for url in shuffled(dataset, epoch)]
+        state = {**dataset.state_dict(taken=0), "position": position}
+        dataset.load_state_dict(state)
+        assert taken(position) == whole[position:]
+        if not position % 40:
+            assert taken(-position) == whole
+
+
+def shuffled(dataset, epoch):
+    order = dataset._source.order(MANY, epoch)
+    urls = dataset.uris()
+    return [urls[place] for place in order]
 
 
 def test_a_state_of_a_state_counts_from_the_front(urls):
