@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 import threading
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from boto3.s3.transfer import TransferConfig
     from botocore.config import Config
     from botocore.credentials import Credentials
+    from botocore.loaders import Loader
     from botocore.session import Session as Core
     from types_boto3_s3 import S3Client
 
@@ -102,10 +104,9 @@ def _verify(core: Core, arguments: Mapping[str, Any]) -> bool | str:
 
 def _session(options: S3Options) -> tuple[Core, Session]:
     from botocore.exceptions import ProfileNotFound
-    from botocore.session import Session as Core
 
     given = dict(options.session_kwargs)
-    core = given.pop("botocore_session", None) or Core()
+    core = given.pop("botocore_session", None) or _own_core()
     try:
         return core, _boto3_session(core, given)
     except ProfileNotFound:
@@ -113,14 +114,40 @@ def _session(options: S3Options) -> tuple[Core, Session]:
             raise
     # Who brings keys needs no profile: AWS_PROFILE may be left over from another machine.
     given.pop("profile_name", None)
-    core = Core(session_vars={"profile": (None, None, None, None)})
+    core = _own_core({"profile": (None, None, None, None)})
     return core, _boto3_session(core, given)
+
+
+def _own_core(session_vars: dict[str, Any] | None = None) -> Core:
+    """A session that shares with others what it reads of services."""
+    from botocore.session import Session as Core
+
+    core = Core(session_vars=session_vars)
+    core.lazy_register_component(
+        "data_loader", lambda: _models(core.get_config_variable("data_path"))
+    )
+    return core
+
+
+@functools.lru_cache(maxsize=8)
+def _models(data_path: str | None) -> Loader:
+    """What botocore knows of services: to read it is most of the work of making a client.
+
+    A process that is forked of this one has it too.
+    """
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 def _boto3_session(core: Core, given: Mapping[str, Any]) -> Session:
     import boto3
 
-    return boto3.Session(botocore_session=core, **given)
+    session = boto3.Session(botocore_session=core, **given)
+    # It has added boto3's own, once more.
+    paths = core.get_component("data_loader").search_paths
+    paths[:] = dict.fromkeys(paths)
+    return session
 
 
 def _has_keys(given: Mapping[str, Any]) -> bool:

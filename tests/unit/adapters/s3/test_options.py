@@ -14,10 +14,11 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ProfileNotFound
+from botocore.loaders import JSONFileLoader
 from tests.forking import ended, forked
 from tests.unit.adapters.s3.wire import KEYS
 
-from file_dataset.adapters.s3 import S3Options, S3Store
+from file_dataset.adapters.s3 import S3Options, S3Store, client
 from file_dataset.adapters.s3 import options as module
 from file_dataset.adapters.s3.client import connect, retries_itself
 from file_dataset.adapters.s3.pickling import is_set
@@ -342,3 +343,36 @@ class TestTransfers:
         assert (given.use_threads, given.max_concurrency) == (True, 7)
         assert (given.num_download_attempts, given.multipart_chunksize) == (3, 999)
         assert not is_set(config, "preferred_transfer_client")
+
+
+class TestModels:
+    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+    def test_what_botocore_knows_of_services_is_read_once(self, monkeypatch):
+        assert connect(S3Options({"region_name": "us-east-1"})).client
+        read = []
+        load = JSONFileLoader.load_file
+
+        def note(self, path):
+            read.append(path)
+            return load(self, path)
+
+        monkeypatch.setattr(JSONFileLoader, "load_file", note)
+        others = [connect(S3Options({"region_name": name})) for name in ("a", "b", "c")]
+        assert read == []
+        assert len({id(each.client) for each in others}) == 3
+        assert ended(forked(lambda: bool(connect(S3Options()).client) and not read)) == [0]
+
+    def test_nothing_is_added_by_each_client(self):
+        paths = client._models(None).search_paths
+        connect(S3Options())
+        once = list(paths)
+        connect(S3Options())
+        assert paths == once
+        assert len(set(once)) == len(once)
+
+    def test_who_has_models_of_his_own_gets_these(self, tmp_path, monkeypatch, profile):
+        profile(data_path=str(tmp_path))
+        ours, theirs = client._models(None), connect(S3Options({"profile_name": "p"}))
+        assert theirs.client
+        assert str(tmp_path) in client._models(str(tmp_path)).search_paths
+        assert str(tmp_path) not in ours.search_paths
