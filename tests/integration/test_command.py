@@ -362,14 +362,17 @@ def test_sizes_of_a_table_and_of_urls(place: Path) -> None:
     (place / "files.csv").write_text("id,a.txt,b.txt\n1,one.txt,bad.txt\n2,two.txt,\n")
     code, out, _ = ran(place, "sizes", "files.csv", "--json")
     assert code == 0
-    assert json.loads(out) == [
-        {"id": "1", "a.txt": 1, "b.txt": 3},
-        {"id": "2", "a.txt": 1, "b.txt": None},
-    ]
+    assert json.loads(out) == {
+        "rows": [{"id": "1", "a.txt": 1, "b.txt": 3}, {"id": "2", "a.txt": 1, "b.txt": None}],
+        "failures": [],
+    }
 
     code, out, err = ran(place, "sizes", "one.txt", "nowhere.txt", "bad.txt", "--json")
     assert code == 1
-    assert json.loads(out) == [{"url": "one.txt", "size": 1}, {"url": "bad.txt", "size": 3}]
+    told = json.loads(out)
+    assert told["rows"] == [{"url": "one.txt", "size": 1}, {"url": "bad.txt", "size": 3}]
+    assert [each["error"] for each in told["failures"]] == ["NotFoundError"]
+    assert told["failures"][0]["url"].endswith("/nowhere.txt")
     assert "nowhere.txt" in err
 
 
@@ -384,7 +387,8 @@ def test_ls_prints_the_files_below_a_place(place: Path) -> None:
     assert line["size"] == 3
     assert line["last_modified"].endswith("+00:00")
 
-    assert ran(place, "ls", f"{place}/nothing") == (0, "", "")
+    nothing = f"{place}/nothing"
+    assert ran(place, "ls", nothing) == (0, "", f"There is nothing below {nothing}\n")
 
 
 def test_ingest_brings_files_here(place: Path) -> None:

@@ -112,7 +112,7 @@ class Verification:
 
     rows: int
     files: int
-    problems: pd.DataFrame
+    problems: pd.DataFrame = attrs.field(repr=lambda problems: f"<{len(problems)} lines>")
 
 
 def verify(into_path: str | os.PathLike[str], *, options: Options | None = None) -> Verification:

@@ -9,6 +9,11 @@ from file_dataset.api.recovery import recover as recover_rows
 from file_dataset.api.recovery import verify as verify_rows
 from file_dataset.cli import tables
 
+_NO_RECORDS = (
+    "No row there has a record to be checked by: is that where a run put its rows? Rows of one "
+    "file have one only if it was run with --if-exists skip or --version."
+)
+
 
 @click.command(short_help="Bring to an end what killed runs left.")
 @click.argument("url")
@@ -47,6 +52,8 @@ def verify(context: click.Context, *, url: str, as_json: bool) -> None:
         tables.show_json({"rows": found.rows, "files": found.files, "problems": problems})
     else:
         click.echo(f"{found.rows} rows with {found.files} files, {len(problems)} problems")
+        if not found.rows:
+            click.echo(_NO_RECORDS, err=True)
         if problems:
             tables.show(found.problems, "Problems")
     context.exit(1 if problems else 0)

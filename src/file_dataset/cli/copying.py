@@ -8,7 +8,7 @@ import click
 
 from file_dataset.api.copying import Copied, copy_below
 from file_dataset.api.objects import copy
-from file_dataset.cli import tables
+from file_dataset.cli import codes, tables
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
 
@@ -66,7 +66,7 @@ def cp(
         click.echo(copied)
     for each in copied.failed:
         click.echo(f"Failed: {each.error}", err=True)
-    context.exit(1 if copied.failed else 0)
+    context.exit(codes.of_errors(each.error for each in copied.failed if each.error))
 
 
 def _copy_one(source: str, target: str, *, as_json: bool) -> None:

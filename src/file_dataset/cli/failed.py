@@ -35,7 +35,7 @@ def read_job(path: Path) -> Job | None:
     Raises:
         UsageError: If there is one that cannot be read.
     """
-    if path.suffix != ".parquet":
+    if path.suffix.lower() != ".parquet":
         return None
     text = tables.read_metadata(path).get(_JOB)
     try:

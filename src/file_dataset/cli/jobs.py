@@ -225,8 +225,9 @@ def load_function(named: str, directory: str) -> Callable[..., Any]:
     try:
         module = _load_file(Path(place)) if place.endswith(".py") else _import(place, directory)
         function = getattr(module, name)
-    except (ImportError, FileNotFoundError, AttributeError) as error:
-        raise click.UsageError(f"cannot load {named!r}: {error}") from error
+    # The user's own code, whatever it does when it is loaded.
+    except (Exception, SystemExit) as error:
+        raise click.UsageError(f"cannot load {named!r}: {type(error).__name__}: {error}") from error
     if not callable(function):
         raise click.UsageError(f"{named!r} is no function but of type {type(function).__name__}")
     loaded: Callable[..., Any] = function

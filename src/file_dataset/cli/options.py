@@ -33,7 +33,9 @@ def pipeline_options(command: F) -> F:
             callback=web_servers,
             help="Let the table name what is below https://host/, or any https://.",
         ),
-        click.option("--keep-failed", type=click.Path(), help="Keep failed rows' files here."),
+        click.option(
+            "--keep-failed", type=click.Path(file_okay=False), help="Keep failed rows' files here."
+        ),
         click.option(
             "--max-failures",
             metavar="N|P%",

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from file_dataset import AllRowsFailedError
 from file_dataset.api.packing import SHARD_BYTES, pack_rows, unpack_rows
-from file_dataset.cli import tables
+from file_dataset.api.report import failures_frame
+from file_dataset.cli import codes, tables
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from file_dataset import RowFailure
+
+_MOST = 20
 
 _TABLE = click.Path(dir_okay=False, path_type=Path)
 _results = click.option("--results", type=_TABLE, help="Also write the table of results here.")
@@ -58,11 +61,14 @@ def pack(
     URLs or paths. The results are the same table with the URLs of the members, as
     tar://7.image.mha::s3://bucket/shard-000001.tar, which work wherever a URL does.
     """
-    _check(results)
+    tables.check_target(results)
     rows = tables.read_table(table)
-    packed, failures = pack_rows(rows, into, shard_bytes, shard_rows, None, progress=progress)
+    try:
+        packed, failures = pack_rows(rows, into, shard_bytes, shard_rows, None, progress=progress)
+    except AllRowsFailedError as error:
+        packed, failures = rows.head(0), [*error.failures]
     _report(packed, failures, results, as_json=as_json)
-    context.exit(1 if failures else 0)
+    context.exit(codes.of_failures(failures))
 
 
 @click.command(short_help="Put files out of archives to places of their own.")
@@ -86,15 +92,14 @@ def unpack(
 
     TABLE is what `file-dataset pack --results` wrote, or another table of files.
     """
-    _check(results)
-    unpacked, failures = unpack_rows(tables.read_table(table), into, None, progress=progress)
+    tables.check_target(results)
+    rows = tables.read_table(table)
+    try:
+        unpacked, failures = unpack_rows(rows, into, None, progress=progress)
+    except AllRowsFailedError as error:
+        unpacked, failures = rows.head(0), [*error.failures]
     _report(unpacked, failures, results, as_json=as_json)
-    context.exit(1 if failures else 0)
-
-
-def _check(results: Path | None) -> None:
-    if results is not None and results.suffix not in tables.KINDS:
-        raise click.UsageError(f"{results}: a table must be one of {', '.join(tables.KINDS)}")
+    context.exit(codes.of_failures(failures))
 
 
 def _report(
@@ -103,9 +108,11 @@ def _report(
     if results is not None:
         tables.write_table(frame, results)
     if as_json:
-        tables.show_json(json.loads(frame.to_json(orient="records")))
+        told = {"rows": frame, "failures": failures_frame(failures)}
+        tables.show_json({name: tables.records(each) for name, each in told.items()})
     else:
-        tables.show(frame, "Results")
+        if len(frame):
+            tables.show(frame, "Results", most=_MOST, rest="--results FILE has all of them")
         click.echo(f"\n{len(frame)} rows came through, {len(failures)} failed.")
     for failure in failures:
         click.echo(f"Failed: row {failure.row_id}: {failure}", err=True)

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from file_dataset.cli import tables
+from file_dataset.cli import codes, tables
 from file_dataset.cli.jobs import Job
 from file_dataset.cli.options import given, job_options, pipeline_options, told
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_SOME_FAIL, _REFUSED, _NONE_CAN_COME_THROUGH = 1, 2, 3
 
 
 @click.command(short_help="Tell what a run would do, before a byte moves.")
@@ -53,7 +51,7 @@ def planned(job: Job, rows: pd.DataFrame, *, as_json: bool) -> int:
     else:
         click.echo(found)
     if found.is_refused:
-        return _REFUSED
+        return codes.USAGE
     if found.stopped is not None:
-        return _NONE_CAN_COME_THROUGH
-    return _SOME_FAIL if len(found.problems) else 0
+        return codes.NOTHING_CAN_COME_THROUGH
+    return codes.SOME_FAILED if len(found.problems) else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import attrs
 import click
 
 from file_dataset.api.results import RunResult, check_reports
-from file_dataset.cli import tables
+from file_dataset.cli import codes, tables
 from file_dataset.cli.engines import begun
 from file_dataset.cli.failed import read_job, rows_to_retry, write_failures
 from file_dataset.cli.jobs import Job
@@ -28,7 +27,7 @@ from file_dataset.cli.plan import planned
 if TYPE_CHECKING:
     import pandas as pd
 
-_SOME_FAILED, _NONE_CAN_COME_THROUGH = 1, 3
+_MOST = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -43,12 +42,10 @@ class _Output:
 
     def __attrs_post_init__(self) -> None:
         for path in (self.results, self.failures):
-            if path is not None and path.suffix not in tables.KINDS:
-                raise click.UsageError(f"{path}: a table must be one of {', '.join(tables.KINDS)}")
-        # Better now than after a run that took a day.
-        for path in (self.results, self.failures, self.report):
-            if path is not None and not path.parent.is_dir():
-                raise click.UsageError(f"{path}: there is no directory {path.parent}")
+            tables.check_target(path)
+        tables.check_place(self.report)
+        if self.results is not None and self.results == self.failures:
+            raise click.UsageError(f"{self.results}: results and failures need a file each")
         if self.report is not None:
             check_reports()
 
@@ -161,7 +158,9 @@ def _job_of(file: Path, options: Mapping[str, object]) -> Job:
         return job.but(options)
     missing = [f"--{name}" for name in ("function", "into") if name not in options]
     if missing:
-        raise click.UsageError(f"{file} does not tell how to run its rows; give {missing}")
+        raise click.UsageError(
+            f"{file} does not tell how to run its rows; give {' and '.join(missing)}"
+        )
     return Job.here(options)
 
 
@@ -174,8 +173,8 @@ def _carried_out(job: Job, output: _Output, rows: Callable[[], pd.DataFrame]) ->
             result = run.result()
             output.give(result, job)
     if result.is_systemic:
-        return _NONE_CAN_COME_THROUGH
-    return _SOME_FAILED if result.stats.failed else 0
+        return codes.NOTHING_CAN_COME_THROUGH
+    return codes.SOME_FAILED if result.stats.failed else 0
 
 
 def show_result(result: RunResult, *, as_json: bool) -> None:
@@ -184,26 +183,25 @@ def show_result(result: RunResult, *, as_json: bool) -> None:
     if as_json:
         tables.show_json(
             {
-                "rows": json.loads(result.rows.to_json(orient="records")),
-                "failures": json.loads(result.failures.to_json(orient="records")),
-                "skipped": json.loads(result.skipped.to_json(orient="records")),
+                "rows": tables.records(result.rows),
+                "failures": tables.records(result.failures),
+                "skipped": tables.records(result.skipped),
                 "stopped": result.stopped,
                 "stats": {**attrs.asdict(stats), "seconds": round(stats.seconds, 3)},
             }
         )
         return
     if stats.rows:
-        tables.show(result.rows, "Results")
+        tables.show(result.rows, "Results", most=_MOST, rest="--results FILE has all of them")
     if stats.failed > stats.not_run:
         tried = result.failures[result.failures["attempts"] > 0]
-        tables.show(tried[["id", "file", "stage", "error", "message"]], "Failures")
+        told = tried[["id", "file", "stage", "error", "message"]]
+        tables.show(told, "Failures", most=_MOST, rest="--failures FILE has all of them")
     skipped = f"{stats.skipped} were there already, " if stats.skipped else ""
     click.echo(
         f"\n{stats.rows} rows came through, {skipped}{stats.failed} failed, "
         f"in {stats.seconds:.1f} s."
     )
     if result.stopped is not None:
-        click.echo(
-            f"The run was stopped: {result.stopped}. "
-            f"{stats.not_run} of the failed rows were not run."
-        )
+        left = f" {stats.not_run} of the failed rows were not run." if stats.not_run else ""
+        click.echo(f"The run was stopped: {result.stopped}.{left}")

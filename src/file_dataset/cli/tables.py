@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 KINDS = (".csv", ".parquet", ".jsonl")
 
 _WIDEST_CELL = 88
+_COLUMNS = 10
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -30,14 +31,48 @@ def read_table(path: Path) -> pd.DataFrame:
         ".parquet": lambda: pd.read_parquet(path),
         ".jsonl": lambda: pd.read_json(path, lines=True, dtype={"id": str}),
     }
-    if path.suffix not in readers:
-        raise click.UsageError(f"{path}: a table must be one of {', '.join(KINDS)}")
+    kind = _kind(path)
     try:
-        return readers[path.suffix]()
+        table = readers[kind]()
     except FileNotFoundError:
         raise click.UsageError(f"{path}: not found") from None
     except (OSError, ValueError) as error:
-        raise click.UsageError(f"{path}: cannot be read as {path.suffix}: {error}") from error
+        raise click.UsageError(f"{path}: cannot be read as {kind}: {error}") from error
+    if "id" not in table:
+        columns = ", ".join(map(repr, table.columns[:_COLUMNS]))
+        raise click.UsageError(
+            f"{path}: a table has a column 'id', this one has {columns}"
+            + ("; columns are separated by commas" if kind == ".csv" else "")
+        )
+    return table
+
+
+def _kind(path: Path) -> str:
+    kind = path.suffix.lower()
+    if kind not in KINDS:
+        raise click.UsageError(f"{path}: a table must be one of {', '.join(KINDS)}")
+    return kind
+
+
+def check_place(path: Path | None) -> None:
+    """Refuse a file that could not be made; better at once than after a run that took a day.
+
+    Raises:
+        UsageError: If its directory is not there.
+    """
+    if path is not None and not path.parent.is_dir():
+        raise click.UsageError(f"{path}: there is no directory {path.parent}")
+
+
+def check_target(path: Path | None) -> None:
+    """Refuse a file that no table can be written to.
+
+    Raises:
+        UsageError: If its name does not say which kind it is, or its directory is not there.
+    """
+    if path is not None:
+        _kind(path)
+    check_place(path)
 
 
 def write_table(
@@ -52,9 +87,10 @@ def write_table(
     """
     new = path.with_name(f".{path.name}.tmp")
     try:
-        if path.suffix == ".csv":
+        kind = _kind(path)
+        if kind == ".csv":
             frame.to_csv(new, index=False)
-        elif path.suffix == ".parquet":
+        elif kind == ".parquet":
             _write_parquet(frame, new, metadata or {})
         else:
             frame.to_json(new, orient="records", lines=True)
@@ -88,10 +124,22 @@ def read_metadata(path: Path) -> dict[bytes, bytes]:
         raise click.UsageError(f"{path}: cannot be read as .parquet: {error}") from error
 
 
-def show(frame: pd.DataFrame, title: str) -> None:
-    """Print a table, long cells cut in the middle, where a URL has the least to say."""
+def show(
+    frame: pd.DataFrame, title: str, *, most: int | None = None, rest: str = "there are more"
+) -> None:
+    """Print a table, long cells cut in the middle, where a URL has the least to say.
+
+    Args:
+        frame: The table.
+        title: What it is.
+        most: How many of its rows are printed; None for all.
+        rest: Where the others are.
+    """
     click.secho(f"\n{title}", bold=True)
-    click.echo(frame.map(_cut).to_string(index=False, na_rep="-"))
+    shown = frame if most is None else frame.head(most)
+    click.echo(shown.map(_cut).to_string(index=False, na_rep="-"))
+    if len(shown) < len(frame):
+        click.echo(f"and {len(frame) - len(shown):,} more; {rest}")
 
 
 def show_rows(rows: Sequence[Mapping[str, object]], title: str) -> None:
@@ -99,6 +147,12 @@ def show_rows(rows: Sequence[Mapping[str, object]], title: str) -> None:
     import pandas as pd
 
     show(pd.DataFrame(rows, dtype=object), title)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows of a table as JSON has them."""
+    rows: list[dict[str, object]] = json.loads(frame.to_json(orient="records"))
+    return rows
 
 
 def show_json(value: object) -> None:

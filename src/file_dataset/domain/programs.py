@@ -50,7 +50,7 @@ class Command:
             TypeError: For a list with anything but texts, and for a list for a shell.
         """
         if isinstance(command, str):
-            return cls((command,) if shell else tuple(shlex.split(command)), shell)
+            return cls((command,) if shell else _words(command), shell)
         parts = tuple(command)
         if shell or not all(isinstance(part, str) for part in parts):
             raise TypeError("a command is a text or a list of texts; for a shell it is a text")
@@ -66,6 +66,13 @@ class Command:
         places = {name: quote(str(path)) for name, path in directories.items()}
         filled = ["".join(places.get(name, text) for text, name in _pieces(p)) for p in self.parts]
         return filled[0] if self.is_shell else filled
+
+
+def _words(line: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(line))
+    except ValueError as error:
+        raise ValueError(f"the command {line!r} cannot be taken apart: {error}") from None
 
 
 def _pieces(part: str) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,9 @@ def broken(inside, out):
     raise ValueError("two" + chr(10) + "lines")
 """
 
+UNREADABLE = "def copy(inside, out:"
+ENDING = "import sys; sys.exit(2)"
+
 RUN = ["run", "functions.py:copy", "--no-progress"]
 INTO = ["--into", "out"]
 
@@ -27,7 +30,12 @@ INTO = ["--into", "out"]
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "functions.py").write_text(FUNCTIONS)
+    (tmp_path / "unreadable.py").write_text(UNREADABLE)
+    (tmp_path / "ending.py").write_text(ENDING)
     (tmp_path / "one.txt").write_text("1")
+    (tmp_path / "LOUD.CSV").write_text("id,a.txt\n1,one.txt\n")
+    (tmp_path / "semicolons.csv").write_text("id;a.txt\n1;one.txt\n")
+    (tmp_path / "web.csv").write_text("id,a.txt\n1,https://data.example/1\n")
     (tmp_path / "taken.csv").mkdir()
     (tmp_path / "files/deep").mkdir(parents=True)
     (tmp_path / "files/deep/two.txt").write_text("22")
@@ -51,6 +59,16 @@ def ran(capfd, *arguments: str) -> tuple[int | str | None, str, str]:
 # other, as far as it is not in a table of failures.
 TABLE: list[tuple[list[str], int, str]] = [
     ([*RUN, "good.csv", *INTO], 0, "1 rows came through, 0 failed"),
+    ([*RUN, "LOUD.CSV", *INTO, "--results", "DONE.CSV"], 0, "1 rows came through, 0 failed"),
+    ([*RUN, "semicolons.csv", *INTO], 2, "'id;a.txt'; columns are separated by commas"),
+    ([*RUN, "web.csv", *INTO], 2, "--allow https://the.host/"),
+    ([*RUN, "good.csv", "--into", "s3://"], 2, "into_path: s3:// names no bucket"),
+    ([*RUN, "good.csv", *INTO, "--keep-failed", "one.txt"], 2, "'one.txt' is a file"),
+    ([*RUN, "-v", "good.csv", *INTO], 2, "file-dataset -v COMMAND"),
+    ([*RUN, "good.csv", *INTO, "--workers", "x"], 2, "Try 'file-dataset run --help'"),
+    (["run", "unreadable.py:copy", "good.csv", *INTO], 2, "SyntaxError: "),
+    (["run", "ending.py:copy", "good.csv", *INTO], 2, "SystemExit: 2"),
+    (["run", "--command", "sort 'a", "good.csv", *INTO, "--outputs", "b"], 2, "taken apart"),
     ([*RUN, "mixed.csv", *INTO], 1, "gone.txt: not found"),
     ([*RUN, "s3.csv", *INTO], 3, "UnauthenticatedError"),
     ([*RUN, "twice.csv", *INTO], 2, "must have unique values"),
@@ -68,30 +86,46 @@ TABLE: list[tuple[list[str], int, str]] = [
     (["plan", "functions.py:copy", "mixed.csv", *INTO], 1, "gone.txt: not found"),
     (["plan", "functions.py:copy", "twice.csv", *INTO], 2, "Refused"),
     (["plan", "functions.py:copy", "s3.csv", *INTO], 3, "Stopped"),
+    ([*RUN, "good.csv", *INTO, "--results", "x.csv", "--failures", "x.csv"], 2, "a file each"),
+    (["retry", "failed.csv"], 2, "give --function and --into"),
     (["retry", "gone.parquet"], 2, "gone.parquet: not found"),
+    (["get", "s3://nobody/1", "copy.txt"], 3, "credentials"),
     (["get", "one.txt", "copy.txt"], 0, "copy.txt"),
     (["get", "gone.txt"], 1, "gone.txt: not found"),
     (["get", "foo://bucket/key"], 2, "unsupported scheme"),
     (["put", "one.txt", "there/"], 0, "there/one.txt"),
     (["put", "gone.txt", "there/"], 2, "gone.txt"),
     (["ls", "."], 0, "one.txt"),
+    (["ls", "gone"], 0, "There is nothing below "),
+    (["ls", ".", "--pattern", "*.mha"], 0, "There is nothing that is meant below "),
     (["ls", "foo://bucket"], 2, "unsupported scheme"),
+    (["ls", "s3://nobody/"], 3, "credentials"),
     (["sizes", "one.txt"], 0, "one.txt"),
-    (["sizes", "gone.txt"], 1, "gone.txt: not found"),
+    (["sizes", "gone.txt"], 1, "Failed: NotFoundError: "),
+    (["sizes", "mixed.csv"], 1, "Failed: row 2: a.txt: NotFoundError: "),
+    (["sizes", "s3.csv"], 3, "credentials"),
     (["cp", "one.txt", "copy.txt"], 0, "copy.txt"),
     (["cp", "files", "copy", "--no-progress"], 0, "1 files copied, 2 bytes; 0 failed"),
     (["cp", "-r", "gone", "copy"], 1, "nothing is below it"),
     (["cp", "files", "files/deep"], 2, "copied into itself"),
     (["cp", "foo://a/", "copy"], 2, "unsupported scheme"),
+    (["cp", "files", "s3://nobody/there/"], 3, "credentials"),
     (["pack", "good.csv", "--into", "packed"], 0, "1 rows came through, 0 failed"),
     (["pack", "mixed.csv", "--into", "packed"], 1, "gone.txt: not found"),
+    (["pack", "s3.csv", "--into", "packed"], 3, "0 rows came through, 30 failed"),
+    (["unpack", "s3.csv", *INTO], 3, "credentials"),
+    (["pack", "good.csv", "--into", "packed", "--results", "no/x.csv"], 2, "no directory no"),
+    (["pack", "good.csv", "--into", "packed", "--results", "taken.csv"], 2, "is a directory"),
+    (["unpack", "good.csv", *INTO, "--results", "no/x.csv"], 2, "no directory no"),
     (["unpack", "good.csv", *INTO], 0, "1 rows came through, 0 failed"),
     (["unpack", "gone.csv", *INTO], 2, "gone.csv: not found"),
     (["ingest", "files", "--into", "here"], 0, "two.txt"),
     (["ingest", "foo://bucket"], 2, "unsupported scheme"),
     (["map", "functions.py:nothing"], 2, "nothing"),
     (["verify", "out"], 0, "0 rows with 0 files, 0 problems"),
+    (["verify", "out"], 0, "is that where a run put its rows?"),
     (["verify", "foo://bucket"], 2, "unsupported scheme"),
+    (["verify", "s3://nobody/out"], 3, "credentials"),
     (["recover", "out"], 0, "0 rows completed"),
     (["recover", "foo://bucket"], 2, "unsupported scheme"),
     (["stores"], 0, "s3"),
@@ -111,9 +145,8 @@ def test_a_command_ends_with_its_code_and_says_why(arguments, code, says, capfd)
     told = " ".join((out + err).split())
     assert (ended, says in told) == (code, True), out + err
     assert "Traceback" not in err
-    errors = [line for line in err.splitlines() if line.startswith("Error: ")]
     if ended == 2 and arguments and "Refused" not in out:
-        assert len(errors) == 1
+        assert re.fullmatch(r"(?:Running .+\n)?Error: .+\n", err)
         assert not out
 
 
@@ -201,9 +234,31 @@ def test_copies_are_told_as_json(arguments, says, place, capfd):
 
 
 @pytest.mark.usefixtures("place")
-def test_what_is_verbose_has_its_traceback():
+def test_what_is_verbose_has_its_traceback(capfd):
     with pytest.raises(ValueError, match="unsupported scheme"):
         main(["-v", "get", "foo://bucket/key"])
+    code, _, err = ran(capfd, "-v", "run", "unreadable.py:copy", "good.csv", *INTO)
+    assert (code, 'unreadable.py", line 1' in err, "Error: cannot load" in err) == (2, True, True)
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_warning_is_a_line(place, capfd):
+    (place / "more.csv").write_text("id,a.txt,where\n1,one.txt,s3://nobody/1\n")
+    code, _, err = ran(capfd, *RUN, "more.csv", *INTO)
+    assert code == 0
+    assert re.fullmatch(r"Warning: column 'where' holds URLs .+\n", err)
+
+
+def test_a_large_table_is_not_printed_whole(place, capfd):
+    ids = range(1000)
+    lines = "".join(f"{n},{'gone' if n % 10 == 0 else 'one'}.txt\n" for n in ids)
+    (place / "large.csv").write_text(f"id,a.txt\n{lines}")
+    code, out, _ = ran(capfd, *RUN, "large.csv", *INTO, "--results", "done.csv")
+    assert code == 1
+    assert len(out.splitlines()) < 60
+    assert "and 880 more; --results FILE has all of them" in out
+    assert "and 80 more; --failures FILE has all of them" in out
+    assert len((place / "done.csv").read_text().splitlines()) == 901
 
 
 # Completion.

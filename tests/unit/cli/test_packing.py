@@ -40,7 +40,9 @@ def test_a_table_is_packed_and_read_and_unpacked(place):
     assert said("get", f"tar://2.a.txt::{shard}", "got.txt")[0] == 0
     assert (place / "got.txt").read_text() == "22"
     code, out, _ = said("unpack", "packed.csv", "--into", "out", "--json")
-    assert (code, json.loads(out)[0]) == (0, {"id": "007", "a.txt": str(place / "out/007/a.txt")})
+    told = json.loads(out)
+    assert (code, told["failures"]) == (0, [])
+    assert told["rows"][0] == {"id": "007", "a.txt": str(place / "out/007/a.txt")}
     assert (place / "out/2/a.txt").read_text() == "22"
 
 
@@ -56,6 +58,9 @@ def test_rows_that_fail_are_told_and_the_code_says_so(place, verb):
     assert (code, "1 rows came through, 1 failed." in out) == (1, True)
     assert "Failed: row 2: a.txt: NotFoundError" in err
     assert pd.read_csv("out.csv", dtype=str)["id"].tolist() == ["007"]
+    told = json.loads(said(verb, "mixed.csv", "--into", "out", "--json")[1])
+    assert [row["id"] for row in told["rows"]] == ["007"]
+    assert [(row["id"], row["error"]) for row in told["failures"]] == [("2", "NotFoundError")]
 
 
 def test_a_table_of_results_of_another_kind_is_refused_first(place):

@@ -21,12 +21,15 @@ from file_dataset.api._wiring.stores import (
 )
 from file_dataset.domain.errors import (
     InvalidDatasetError,
+    InvalidUrlError,
     MissingDependencyError,
     UnsupportedSchemeError,
 )
 from file_dataset.domain.requests import Read
 from file_dataset.domain.store import Store
 from file_dataset.domain.url import Url
+
+_OF_BUCKETS = frozenset({"s3", "gs", "gcs", "az", "abfs"})
 
 
 def schemes() -> list[str]:
@@ -68,7 +71,8 @@ def scheme_check(store: Store, *, names_host: bool = False) -> Callable[[Url, st
     """What refuses URLs that nobody serves here, given the URL and where it stands.
 
     The function raises UnsupportedSchemeError, MissingDependencyError if an extra would do, or
-    InvalidDatasetError for what is to be opted into.
+    InvalidDatasetError for what is to be opted into. What names no bucket where there has to be one
+    is an InvalidUrlError.
 
     Args:
         store: In front of all stores, as store_for() makes it.
@@ -96,6 +100,8 @@ class _SchemeCheck:
             self(url.archive, where)
         if url.scheme in OPT_IN and not self.store.can(Read, url):
             raise InvalidDatasetError(f"{where}: {how_to_opt_in(url.scheme)}")
+        if not url.authority and url.scheme in _OF_BUCKETS:
+            raise InvalidUrlError(f"{where}: {url.scheme}:// names no bucket")
         if url.scheme in self.mounted:
             return
         schemes = self.registry.schemes()

@@ -102,7 +102,8 @@ def how_to_opt_in(scheme: str) -> str:
     """What to tell a user whose table names a scheme that is to be opted into."""
     return (
         f"tables may name {scheme}:// only where that is opted into: "
-        f"mount('{scheme}://the.host/', HttpStore()), or Options(stores=...) with the same"
+        f"mount('{scheme}://the.host/', HttpStore()), or Options(stores=...) with the same; "
+        f"`file-dataset run` has --allow {scheme}://the.host/"
     )
 
 
