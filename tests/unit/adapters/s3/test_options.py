@@ -348,7 +348,7 @@ class TestTransfers:
 class TestModels:
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     def test_what_botocore_knows_of_services_is_read_once(self, monkeypatch):
-        assert connect(S3Options({"region_name": "us-east-1"})).client
+        assert connect(S3Options({"region_name": "us-east-1"})).client is not None
         read = []
         load = JSONFileLoader.load_file
 
@@ -373,6 +373,6 @@ class TestModels:
     def test_who_has_models_of_his_own_gets_these(self, tmp_path, monkeypatch, profile):
         profile(data_path=str(tmp_path))
         ours, theirs = client._models(None), connect(S3Options({"profile_name": "p"}))
-        assert theirs.client
+        assert theirs.client is not None
         assert str(tmp_path) in client._models(str(tmp_path)).search_paths
         assert str(tmp_path) not in ours.search_paths
