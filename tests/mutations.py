@@ -295,6 +295,13 @@ GUARDS = [
         "integration/test_http.py -k not_public",
     ),
     Guard(
+        "what a link leads to is kept of a failed row",
+        "domain/pipeline.py",
+        "if not directory.is_symlink():",
+        "if True:",
+        "unit/api/test_pipeline_directories.py -k leads_to",
+    ),
+    Guard(
         "everybody may look into temporary directories",
         "adapters/scratch.py",
         "_PRIVATE = 0o700",

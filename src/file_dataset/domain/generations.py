@@ -221,6 +221,8 @@ def _files_below(directory: Path) -> Iterator[str]:
 
 def _remove_empty(directory: Path) -> None:
     """Take away the directories below one, and itself, unless there are files in them."""
+    if directory.is_symlink():
+        return  # os.walk would go where it leads
     for parent, _, _ in os.walk(directory, topdown=False):
         with contextlib.suppress(OSError):
             os.rmdir(parent)

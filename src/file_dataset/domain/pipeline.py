@@ -155,7 +155,9 @@ class Pipelining:
                 with contextlib.suppress(FileNotFoundError):
                     shutil.rmtree(kept / name)
             for name, directory in zip(("input", "output"), staged.directories, strict=False):
-                shutil.copytree(directory, kept / name, symlinks=True)
+                # The function may have put a link in its place, to whatever is there.
+                if not directory.is_symlink():
+                    shutil.copytree(directory, kept / name, symlinks=True)
         except OSError as error:
             # It helps to debug a row, and is no reason to lose the others.
             _log.warning("Could not keep all that row %s left: %s", staged.row.id, error)

@@ -311,6 +311,17 @@ class TestWhatIsInTheWay:
         fetch()
         assert seen(into) == {"a": b"a"}
 
+    def test_what_a_users_link_leads_to_is_left_alone(self, fetch, fill, into, tmp_path):
+        fill("a")
+        fetch()
+        (tmp_path / "elsewhere/empty").mkdir(parents=True)
+        (into / "a").unlink()
+        (into / "a").symlink_to(tmp_path / "elsewhere")
+        fill("a", "b")
+        fetch()
+        assert seen(into) == {"a": b"a", "b": b"b"}
+        assert (tmp_path / "elsewhere/empty").is_dir()
+
     def test_a_file_may_become_a_directory_and_back(self, fetch, fill, into, store):
         fill("a", "x/y/z")
         fetch()

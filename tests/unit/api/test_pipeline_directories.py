@@ -152,3 +152,20 @@ def test_directories_of_rows_that_could_not_be_written_are_kept(items, options, 
     (failure,) = pipeline.run([items[0], items[2]]).failures
     assert (failure["id"], failure["stage"], failure["error"]) == (0, "write", "NoSpaceError")
     assert files(tmp_path) == {"0/input/a.txt": b"0", "0/output/b.txt": b"made"}
+
+
+def test_what_a_link_in_the_place_of_a_directory_leads_to_is_neither_kept_nor_removed(tmp_path):
+    elsewhere, kept = tmp_path / "elsewhere", tmp_path / "kept"
+    elsewhere.mkdir()
+    (elsewhere / "precious").write_bytes(b"data")
+    (tmp_path / "a.txt").write_bytes(b"data")
+
+    def fn(inside: Path, out: Path):
+        out.rmdir()
+        out.symlink_to(elsewhere)
+        raise ValueError
+
+    pipeline = Pipeline(fn, into_path=tmp_path / "out", keep_failed=kept)
+    assert pipeline.run([{"id": 7, "a.txt": tmp_path / "a.txt"}]).stats.failed == 1
+    assert [each.name for each in (kept / "7").iterdir()] == ["input"]
+    assert [each.name for each in elsewhere.iterdir()] == ["precious"]

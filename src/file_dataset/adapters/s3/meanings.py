@@ -42,7 +42,11 @@ class Meaning(NamedTuple):
     """Whether no other request would fare better, though the kind does not say so."""
 
 
-_ASKED_TO_SLOW_DOWN = Meaning(ThrottledError, "the store asks its callers to slow down ({code})")
+_ASKED_TO_SLOW_DOWN = Meaning(
+    ThrottledError,
+    "the store asks its callers to slow down ({code}); run it again later, or ask for less at a "
+    "time, as by Options(max_in_flight=...)",
+)
 _WENT_WRONG = Meaning(TransientError, "something went wrong inside the store ({code}): {message}")
 _NO_KEY = Meaning(NotFoundError, "not found: there is no such key")
 _DENIED = Meaning(

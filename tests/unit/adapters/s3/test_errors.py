@@ -162,7 +162,7 @@ class TestAnswers:
             ("ConditionalRequestConflict", 409, TransientError, "nothing was written"),
             ("OperationAborted", 409, TransientError, "nothing was written"),
             ("BucketNotEmpty", 409, StoreError, "the server's words"),
-            ("SlowDown", 503, ThrottledError, "slow down"),
+            ("SlowDown", 503, ThrottledError, "slow down (SlowDown); run it again later, or ask"),
             ("503", 503, ThrottledError, "slow down"),
             ("429", 429, ThrottledError, "slow down"),
             ("ThrottlingException", 400, ThrottledError, "slow down"),
