@@ -9,12 +9,15 @@ import contextlib
 import itertools
 import os
 import re
+import socket
+import sys
 from collections.abc import Callable
 
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from tests.integration.fault_server import Said, Uploads, fault_server, object_of, said
+from tests.integration.servers import S3Server
 
 from file_dataset.adapters.layers.retrying import Retrying
 from file_dataset.domain.errors import (
@@ -154,6 +157,20 @@ class TestTransientFaults:
             store = store_on(server, engine)
         with pytest.raises(TransientError, match="cannot be reached") as caught:
             store.read(URL)
+        assert caught.value.transient
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere what is too much is refused")
+    def test_a_connection_that_never_comes_about(self, engine):
+        with contextlib.ExitStack() as held:
+            full = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+            for _ in range(4):
+                # Nobody takes them, so that there is room for no other.
+                waiting = held.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(full.getsockname())
+            server = S3Server(f"http://127.0.0.1:{full.getsockname()[1]}", "key", "secret")
+            with pytest.raises(TransientError, match="no answer in time") as caught:
+                store_on(server, engine).read(URL)
         assert caught.value.transient
 
     def test_what_retrying_makes_of_every_other_request(self, engine, tmp_path):
