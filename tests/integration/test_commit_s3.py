@@ -95,6 +95,21 @@ def test_atomic_rows_of_one_file_cost_one_put_and_no_record(options, frame, buck
     assert len(held()) == ROWS
 
 
+def test_one_file_with_a_record_costs_what_two_would_each(options, frame, bucket, held):
+    into = str(bucket.joined("out"))
+    pipeline = Pipeline(one, into_path=into, options=options, if_exists="skip")
+    with requests(options) as counts:
+        assert pipeline.run(frame).stats.rows == ROWS
+    assert counts == {
+        "GetObject": ROWS,  # for a record that may be there
+        "CreateMultipartUpload": ROWS,
+        "UploadPart": ROWS,
+        "PutObject": ROWS + 2,
+        "CompleteMultipartUpload": ROWS,
+    }
+    assert len(held()) == ROWS
+
+
 def test_atomic_rows_cost_three_requests_a_file_and_a_record(options, frame, bucket, held):
     pipeline = Pipeline(two, into_path=str(bucket.joined("out")), options=options)
     with requests(options) as counts:

@@ -168,11 +168,26 @@ class KilledOnce:
         return files
 
 
-def test_a_worker_that_is_killed_loses_nothing(tmp_path):
+def as_tasks(table, pipeline):
+    return table.map_batches(pipeline, batch_format="pandas", batch_size=10)
+
+
+def as_actors(table, pipeline):
+    return table.map_batches(
+        PipelineActor,
+        fn_constructor_args=(pipeline,),
+        batch_format="pandas",
+        batch_size=10,
+        compute=ray.data.ActorPoolStrategy(size=1),
+    )
+
+
+@pytest.mark.parametrize("way", [as_tasks, as_actors])
+def test_a_worker_that_is_killed_loses_nothing(way, tmp_path):
     table = ray.data.from_pandas(local_rows(tmp_path, 20))
     killed = KilledOnce(tmp_path / "marker")
     pipeline = Pipeline(killed, into_path=tmp_path / "out")
-    done = table.map_batches(pipeline, batch_format="pandas", batch_size=10).to_pandas()
+    done = way(table, pipeline).to_pandas()
     assert sorted(done["id"]) == sorted(f"row {number}" for number in range(20))
     for number in range(20):
         one, two = ((tmp_path / f"out/row {number}" / name) for name in ("one.txt", "two.txt"))
