@@ -79,7 +79,7 @@ class Ours(Contender):
 
         store = store_for(self._options)
         root = self._library.Url.parse(self._url(family.prefix))
-        return [(each.url.key, each.size) for each in store.list(root)]
+        return [(each.url.key, each.size) for each in store.list_all(root)]
 
     def packed_and_back(self, paths: Sequence[Path]) -> Path:
         names = [path.name for path in paths]

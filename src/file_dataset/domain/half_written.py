@@ -32,7 +32,7 @@ def half_written(url: Url) -> Iterator[Path]:
         # A child forked in the body ends this context too, while its parent goes on.
         if os.getpid() == process:
             with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                os.unlink(temporary)
             remove_empty(url, made)
 
 
@@ -67,7 +67,7 @@ def begin(url: Url, *, attempts: int = _ATTEMPTS) -> tuple[Path, int]:
     try:
         with local_errors(url):
             made = make_parents(temporary)
-            temporary.touch(exist_ok=False)
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except BaseException as error:
         remove_empty(url, made)
         # A neighbour that failed may have taken the directories away again that it had made.
@@ -86,10 +86,11 @@ def refuse_temporary(url: Url) -> None:
 def make_parents(path: Path) -> int:
     """Make the directories above a file; gives how many were not there."""
     # Mostly there is all but the last, and of many files the others need not be looked at.
+    parent = os.path.dirname(path)
     with contextlib.suppress(FileNotFoundError, FileExistsError):
-        os.mkdir(path.parent)
+        os.mkdir(parent)
         return 1
-    if os.path.isdir(path.parent):
+    if os.path.isdir(parent):
         return 0
     missing = sum(not above.exists() for above in path.parents)
     try:
@@ -113,10 +114,13 @@ def remove_empty(url: Url, made: int) -> list[Path]:
         Those that are gone.
     """
     removed: list[Path] = []
+    # As texts, since there is one for each of many files, and mostly it is in use.
+    parent = url.path
     with contextlib.suppress(OSError):
-        for parent in list(Path(url.path).parents)[:made]:
-            parent.rmdir()
-            removed.append(parent)
+        for _ in range(made):
+            parent = os.path.dirname(parent)
+            os.rmdir(parent)
+            removed.append(Path(parent))
     return removed
 
 
