@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import unicodedata
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
 from moto import mock_aws
 
-from file_dataset import Options, frame_from_layout, list_files
+from file_dataset import Options, frame_from_layout, ingest, list_files, pack, put, unpack
+from file_dataset.adapters.s3 import lanes
+from file_dataset.adapters.s3.carried import Declined
+from file_dataset.adapters.s3.curl.carrier import Carrier
 
 KEYS = 50_000
 
@@ -144,3 +148,70 @@ def test_50000_keys_of_a_real_server_take_little_memory(rclone_s3, many, monkeyp
     assert (int(lines), int(different), int(total)) == (KEYS, KEYS, 0)
     # The table itself is 22 MiB of texts.
     assert float(mebibytes) < 60
+
+
+def test_a_long_listing_of_a_real_server_goes_on_in_parts(rclone_s3, monkeypatch):
+    monkeypatch.setattr(lanes, "_SLOW", 0.0)
+    several: list[int] = []
+    asked = lanes.Lanes.asked
+
+    def noted(self):
+        found = asked(self)
+        several.append(len(found))
+        return found
+
+    monkeypatch.setattr(lanes.Lanes, "asked", noted)
+    bucket = rclone_s3.make_bucket()
+    root = rclone_s3.path_of(bucket.joined("long"))
+    for directory in range(20):
+        (root / f"{directory:02}").mkdir(parents=True)
+        for number in range(300):
+            (root / f"{directory:02}" / f"{number:04}").touch()
+    store = rclone_s3.store(engine="curl")
+    place = bucket.joined("long")
+    found = [each.url for each in store.list_all(place)]
+    assert len(found) == len(set(found)) == 6_000
+    assert set(found) == {each.url for each in store.list(place)}
+    assert max(several) > 1
+    # A server that says half-way that it is only for boto3 is listed to its end by that.
+    several.clear()
+    told = Carrier._told
+
+    def declining(self, value, prefix):
+        if several[-1] > 2:
+            raise Declined
+        return told(self, value, prefix)
+
+    monkeypatch.setattr(Carrier, "_told", declining)
+    again = [each.url for each in store.list_all(place)]
+    assert sorted(again) == sorted(found)
+    assert max(several) > 1
+
+
+ODD = [
+    *("a b", "a+b", "a%2Fb", "a%20b", "#", "?x=1", "&amp;", "日本", "🙂", "tail ", "'quoted'"),
+    unicodedata.normalize("NFC", "é"),
+    unicodedata.normalize("NFD", "é"),
+]
+LONG = "/".join(["long" * 50] * 4)
+
+
+def test_odd_keys_come_through_listing_rows_ingest_and_packing(moto_s3, tmp_path):
+    bucket = moto_s3.make_bucket()
+    told = Options(stores={"s3://": moto_s3.store(engine="curl")})
+    bodies = {f"{odd}/{name}": odd.encode() * n for odd in ODD for n, name in enumerate("ab")}
+    for key, body in bodies.items():
+        put(f"{bucket}/raw/{key}.txt", body, options=told)
+    put(f"{bucket}/deep/{LONG}", b"", options=told)
+    frame = list_files(bucket, options=told)
+    assert set(frame["path"]) == {f"raw/{key}.txt" for key in bodies} | {f"deep/{LONG}"}
+    paths = ingest(f"{bucket}/raw", into=tmp_path / "here", options=told)
+    assert {str(p.relative_to(tmp_path / "here"))[:-4]: p.read_bytes() for p in paths} == bodies
+    (deep,) = ingest(f"{bucket}/deep", into=tmp_path / "deep", options=told)
+    assert deep == tmp_path / "deep" / LONG
+    rows = frame_from_layout(f"{bucket}/raw/{{id}}/{{filename}}", options=told)
+    unpack(pack(rows, f"{bucket}/packed", options=told), tmp_path / "out", options=told)
+    for row_id in ODD:
+        for name in "ab":
+            path = tmp_path / "out" / row_id / f"{name}.txt"
+            assert path.read_bytes() == bodies[f"{row_id}/{name}"]

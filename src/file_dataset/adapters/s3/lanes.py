@@ -123,12 +123,10 @@ class Lanes:
 
     Args:
         within: What all keys begin with.
-        slow: Seconds until a page begins to come, from which on there are several parts.
     """
 
-    def __init__(self, within: str, *, slow: float = _SLOW) -> None:
+    def __init__(self, within: str) -> None:
         self._within = within
-        self._slow = slow
         self._first = Lane("")
         self._lanes = [self._first]
         self._trial: Lane | None = None
@@ -140,7 +138,7 @@ class Lanes:
 
     def asked(self) -> Sequence[Lane]:
         """The parts of which the next page is to be asked for; none at the end."""
-        if self._may_cut and self._keys >= _LONG and self._latency >= self._slow:
+        if self._may_cut and self._keys >= _LONG and self._latency >= _SLOW:
             self._cut()
         self._requests += len(self._lanes)
         return tuple(self._lanes)
