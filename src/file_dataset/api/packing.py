@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 from file_dataset.api import _wiring
@@ -21,7 +22,7 @@ from file_dataset.domain.errors import StoreError
 from file_dataset.domain.gathering import Gathering
 from file_dataset.domain.packing import Packing, check_member_names
 from file_dataset.domain.ports import Observer
-from file_dataset.domain.rows import RowFailure
+from file_dataset.domain.rows import RowFailure, RowId
 from file_dataset.domain.threads import closing
 
 SHARD_BYTES = 256 << 20
@@ -96,6 +97,7 @@ def pack_rows(
     place = destination(into, store)
     table = RowTable.parse(frame, check=_wiring.scheme_check(store))
     check_member_names(table.rows.ids, table.columns)
+    _tell_of_dots(table.rows.ids)
     report = Report(table, table.columns)
     failures: list[RowFailure] = []
     archives: set[str] = set()
@@ -110,6 +112,19 @@ def pack_rows(
                 archives.update(url.authority for url in done.values.values() if url is not None)
     _warn_of_others(packing, archives)
     return report.done_table(), failures
+
+
+def _tell_of_dots(ids: Sequence[RowId]) -> None:
+    keys = Counter(str(row_id).partition(".")[0] for row_id in ids)
+    alike = [row_id for row_id in ids if keys[str(row_id).partition(".")[0]] > 1]
+    if alike:
+        _log.warning(
+            "%d ids have dots and are alike before the first one, as %r and %r: WebDataset, which "
+            "takes that for the row, would take them for one; by their URLs they are told apart",
+            len(alike),
+            alike[0],
+            alike[1],
+        )
 
 
 def _warn_of_others(packing: Packing, archives: Collection[str]) -> None:

@@ -31,20 +31,28 @@ from file_dataset import (
     unpack,
     write_files,
 )
-from file_dataset.domain.names import member_name_fault
+from file_dataset.domain.packing import check_member_names
 from file_dataset.testing import row_ids, rows
 
 SHARD = "memory://bucket/packed/shard-000001.tar"
 
 
-def names_that_fit(found):
-    return all(not member_name_fault(f"{row_id}.{n}") for row_id, files in found for n in files)
+def can_be_packed(found):
+    try:
+        check_member_names(
+            [row_id for row_id, _ in found], {n for _, files in found for n in files}
+        )
+    except InvalidDatasetError:
+        return False
+    return True
 
 
 @given(
-    found=st.lists(st.tuples(row_ids(), rows()), unique_by=lambda row: str(row[0]), max_size=4)
-    .filter(names_that_fit)
-    .filter(lambda found: not any("." in str(row_id) for row_id, _ in found)),
+    found=st.lists(
+        st.tuples(row_ids() | st.sampled_from(["1.2", "1.3", "1.2.3"]), rows()),
+        unique_by=lambda row: str(row[0]),
+        max_size=4,
+    ).filter(can_be_packed),
     shard_bytes=st.integers(1, 5000),
 )
 def test_what_is_packed_is_read_and_unpacked_as_it_was(found, shard_bytes):
@@ -71,6 +79,17 @@ def test_what_is_packed_is_read_and_unpacked_as_it_was(found, shard_bytes):
     assert back == {
         f"unpacked/{row_id}/{name}": data for row_id, files in found for name, data in files.items()
     }
+
+
+@pytest.mark.parametrize(("ids", "is_told"), [(["1.2", "1.3"], True), (["1.2", "7"], False)])
+def test_ids_that_webdataset_would_take_for_one_are_told(ids, is_told, options, put, caplog):
+    table = [{"id": row_id, "a.txt": f"memory://in/{row_id}"} for row_id in ids]
+    for row_id in ids:
+        put(f"memory://in/{row_id}", row_id.encode())
+    packed = pack(table, "memory://bucket/packed", options=options)
+    assert ("WebDataset" in caplog.text) is is_told
+    found = [file_dataset.get(row["a.txt"], options=options) for row in packed]
+    assert found == [row_id.encode() for row_id in ids]
 
 
 def test_progress_is_told_of_both_ways(options, put):
