@@ -99,11 +99,26 @@ def _find(below: Listing, matching: Listing | None, wanted: Wanted) -> Items:
         except UnsupportedError:
             # There are no listings there, so that it is the object that is not found.
             raise missing from None
-    except UnsupportedError:
-        if url.is_local and Path(url.path).is_dir():
-            return _found(below, wanted)
-        raise
+    except UnsupportedError as refused:
+        # It may be a directory, where the store has such.
+        if url.is_local and not Path(url.path).is_dir():
+            raise
+        return _found_in(below, wanted, refused)
     return Objects([str(url)])
+
+
+def _found_in(directory: Listing, wanted: Wanted, refused: UnsupportedError) -> Objects:
+    """What is in a directory, which is said to be no object."""
+    try:
+        return _found(directory, wanted)
+    except UnsupportedError:
+        raise refused from None
+    except NotFoundError as missing:
+        if directory.prefix.is_local:
+            raise
+        raise NotFoundError(
+            f"{refused}, and nothing that is meant is below it", url=missing.url
+        ) from refused
 
 
 def _glob(source: Place, url: Url, options: LoaderOptions, store: Store) -> Listing | None:

@@ -6,11 +6,14 @@ from pathlib import Path
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from pyarrow import fs as arrow
 
+from file_dataset import Options, create_dataset
 from file_dataset.adapters.fsspec import FsspecStore
 from file_dataset.adapters.fsspec.systems import described
 from file_dataset.adapters.registry import _BY_FSSPEC
 from file_dataset.domain.errors import (
+    AlreadyExistsError,
     IntegrityError,
     InvalidUrlError,
     MissingDependencyError,
@@ -21,7 +24,7 @@ from file_dataset.domain.errors import (
     TransientError,
     UnsupportedError,
 )
-from file_dataset.domain.objects import IfMatch, ObjectInfo
+from file_dataset.domain.objects import CREATE, IfMatch, ObjectInfo, Span
 from file_dataset.domain.url import Url
 
 
@@ -92,6 +95,8 @@ def strange():
         (NotImplementedError("no"), UnsupportedError, 2),
         (ConnectionResetError("bye"), TransientError, 2),
         (TimeoutError("slow"), TransientError, 2),
+        (EOFError(), TransientError, 2),
+        (OSError("Socket is closed"), StoreError, 2),
         (OSError(28, "no space"), StoreError, 1),
         (RuntimeError("no words"), StoreError, 2),
     ],
@@ -120,6 +125,54 @@ def test_file_systems_are_used_again_until_the_store_is_closed(strange):
     store.close()
     assert store.read(url) == b"x"
     assert kind.made == 2
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """Clusters of HDFS as far as Arrow's file systems have them, which keep directories here."""
+    made = []
+
+    def connect(**told):
+        made.append(told)
+        place = tmp_path / f"{told['host']}-{told['port']}"
+        place.mkdir(exist_ok=True)
+        return arrow.SubTreeFileSystem(str(place), arrow.LocalFileSystem())
+
+    monkeypatch.setattr(arrow, "HadoopFileSystem", connect)
+    return made
+
+
+def test_files_of_hdfs_are_those_of_the_cluster_that_the_url_names(cluster, tmp_path):
+    store = FsspecStore("hdfs", {"user": "me"})
+    url = Url.parse("hdfs://namenode:8020/data/set/a b.bin")
+    store.write(url, b"0123456789")
+    assert (tmp_path / "namenode-8020/data/set/a b.bin").read_bytes() == b"0123456789"
+    store.write(url, b"abcdefghij")
+    assert store.read(url, span=Span(3, 4)) == b"defg"
+    assert store.stat(url).size == 10
+    assert store.stat(url).modified is not None
+    store.upload(tmp_path / "namenode-8020/data/set/a b.bin", url.parent.joined("deep/b.bin"))
+    store.download(url, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"abcdefghij"
+    root = Url.parse("hdfs://namenode:8020/data")
+    assert [each.url.key for each in store.list(root)] == [
+        "data/set/a b.bin",
+        "data/set/deep/b.bin",
+    ]
+    assert [each.url.key for each in store.list(root, recursive=False)] == ["data/set"]
+    with pytest.raises(AlreadyExistsError):
+        store.write(url, b"", mode=CREATE)
+    store.delete(url)
+    store.delete(url)
+    with pytest.raises(NotFoundError):
+        store.read(url)
+    with pytest.raises(NotFoundError):
+        store.read(Url.parse("hdfs://other/data/set/deep/b.bin"))
+    places = {(told["host"], told["port"], told["user"]) for told in cluster}
+    assert places == {("namenode", 8020, "me"), ("other", 0, "me")}
+    assert list(create_dataset(str(root), storage=Options(stores={"hdfs://": store}))) == [
+        b"abcdefghij"
+    ]
 
 
 def test_the_time_of_a_file_has_a_zone():
@@ -170,8 +223,8 @@ def test_memory_does_not_travel_and_secrets_are_not_shown(tmp_path):
 
 
 def test_what_is_not_installed_is_told_when_the_store_is_made():
-    with pytest.raises(MissingDependencyError, match="paramiko"):
-        FsspecStore("sftp")
+    with pytest.raises(MissingDependencyError, match="smbprotocol"):
+        FsspecStore("smb")
     with pytest.raises(ValueError, match="nonsense"):
         FsspecStore("nonsense")
 

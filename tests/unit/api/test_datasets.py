@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import uuid
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from tests.unit.api.support import KINDS, table
 import file_dataset
 from file_dataset import (
     FileDatasetError,
+    FsspecStore,
     MemoryStore,
     NotFoundError,
     Options,
@@ -269,6 +271,18 @@ def test_an_empty_directory_is_told(tmp_path):
     (tmp_path / "d" / "a").write_bytes(b"")
     with pytest.raises(NotFoundError, match="nothing is directly below it"):
         create_dataset(tmp_path, {"recursive": False})
+
+
+@pytest.mark.filterwarnings("ignore:.*O_DIRECT:RuntimeWarning")
+@pytest.mark.parametrize("place", ["direct://{tmp_path}", "memory://{unique}"])
+def test_a_directory_of_any_store_needs_no_slash(place, tmp_path):
+    options = Options(stores={"memory://": FsspecStore("memory")})
+    place = place.format(tmp_path=tmp_path, unique=uuid.uuid4().hex)
+    file_dataset.put(f"{place}/d/a.bin", b"data", options=options)
+    assert list(create_dataset(f"{place}/d", storage=options)) == [b"data"]
+    file_dataset.delete(f"{place}/d/a.bin", options=options)
+    with pytest.raises(NotFoundError, match=r"/d: .*, and nothing .*below it"):
+        create_dataset(f"{place}/d", storage=options)
 
 
 def test_a_pattern_that_matches_nothing_is_told(made, root):

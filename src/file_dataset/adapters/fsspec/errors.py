@@ -26,6 +26,7 @@ _MEANINGS: Final[tuple[tuple[type[Exception], type[StoreError], str], ...]] = (
     (NotADirectoryError, NotFoundError, "not found: a part of its path is a file"),
     (IsADirectoryError, UnsupportedError, "is a directory, not a file"),
     (ConnectionError, TransientError, "the connection broke"),
+    (EOFError, TransientError, "the connection broke"),
     (TimeoutError, TransientError, "no answer in time"),
     (NotImplementedError, UnsupportedError, "this file system of fsspec cannot do that"),
 )

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 
-_OF_FTP = {
-    12: "FTP servers have one number for all that they refuse, so that a name that is too long is "
+_VAGUE = {
+    12: "such servers have one number for all that they refuse, so that a name that is too long is "
     "a StoreError",
 }
 
@@ -78,8 +78,8 @@ class FsspecStore(PerObjectStore):
     ) -> None:
         self.protocol = protocol
         self._options = dict(storage_options or {})
-        if protocol == "ftp":
-            self.deviations = {**self.deviations, **_OF_FTP}
+        if protocol in ("ftp", "sftp", "ssh"):
+            self.deviations = {**self.deviations, **_VAGUE}
         if protocol is None:
             import_fsspec()
         else:
@@ -126,9 +126,11 @@ class FsspecStore(PerObjectStore):
                 yield Place(url, fs, path)
             except (ConnectionError, TimeoutError):
                 raise
-            except (OSError, StoreError):
-                # That was its answer; after anything else it may be in the middle of one.
-                idle.append(fs)
+            except (OSError, StoreError) as error:
+                # That was its answer; after anything else it may be in the middle of one, and a
+                # connection that is closed has no number and no kind.
+                if type(error) is not OSError or error.errno:
+                    idle.append(fs)
                 raise
             idle.append(fs)
 
