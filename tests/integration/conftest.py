@@ -9,6 +9,7 @@ from tests.integration.cloud_servers import azurite, fake_gcs
 from tests.integration.clusters import local_ray
 from tests.integration.ftp_server import ftp_server
 from tests.integration.servers import moto_server, rclone_server
+from tests.integration.sftp_server import sftp_server
 from tests.integration.static_server import static_server
 from tests.integration.web_server import web_server as serve_web
 from tests.support import not_here
@@ -70,6 +71,15 @@ def ftp_port(tmp_path_factory):
     if importlib.util.find_spec("pyftpdlib") is None:
         not_here("pyftpdlib is not installed")
     with ftp_server(tmp_path_factory.mktemp("ftp")) as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def sftp_port(tmp_path_factory):
+    """The port of an SFTP server of an empty directory."""
+    if importlib.util.find_spec("paramiko") is None:
+        not_here("paramiko is not installed")
+    with sftp_server(tmp_path_factory.mktemp("sftp")) as port:
         yield port
 
 

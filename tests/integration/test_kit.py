@@ -15,7 +15,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests import soak
-from tests.integration import ftp_server
+from tests.integration import ftp_server, sftp_server
 
 from file_dataset.adapters.fsspec import FsspecStore
 from file_dataset.adapters.http import HttpStore
@@ -97,6 +97,15 @@ def ftp(request):
     return Place(lambda: FsspecStore("ftp", told), root)
 
 
+def sftp(request):
+    port = request.getfixturevalue("sftp_port")
+    told = {"port": port, "username": sftp_server.USER, "password": sftp_server.PASSWORD}
+    # Of whoever runs the tests no keys are asked for.
+    told |= {"look_for_keys": False, "allow_agent": False}
+    root = Url.parse(f"sftp://127.0.0.1/kit-{uuid.uuid4().hex}")
+    return Place(lambda: FsspecStore("sftp", told), root)
+
+
 def http(request):
     server = request.getfixturevalue("web_server")
     contents = {
@@ -169,6 +178,7 @@ STORES: dict[str, Callable[[Any], Place]] = {
     "fsspec, memory": fsspec_memory,
     "fsspec, local": fsspec_local,
     "ftp": ftp,
+    "sftp": sftp,
     "http": http,
     "azure": partial(cloud, name="azure"),
     "gcs": partial(cloud, name="gcs"),
@@ -203,6 +213,7 @@ SOME_LAYERS = {
     "direct": ("bare",),
     "fsspec, memory": ("bare",),
     "ftp": ("bare",),
+    "sftp": ("bare",),
     "http": ("bare",),
     "azure": ("bare",),
     "gcs": ("bare",),
@@ -257,6 +268,13 @@ def test_the_laws_are_kept(request, place, record_property):
         *heads, row = law_table({store: report}).splitlines()
         record_property("laws", [heads, row])
         assert row in DOCUMENTED, f"docs/reference/stores.md should have the line:\n{row}"
+
+
+def test_the_documented_stores_are_those_that_are_checked():
+    table = DOCUMENTED.partition("## Which store keeps which law")[2]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    assert [row[0].removeprefix("| ") for row in rows[1:]] == [*STORES]
+    assert rows[0][1:] == [*map(str, list(LAWS)[:-1]), f"{list(LAWS)[-1]} |"]
 
 
 @attrs.frozen(eq=False)
