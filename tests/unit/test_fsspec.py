@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import pickle
 import random
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import fsspec
 import pandas as pd
@@ -15,6 +17,7 @@ import pytest
 from fsspec.implementations.tar import TarFileSystem as FsspecTar
 from tests.archives import zip_of
 from tests.noted import Noted
+from tests.support import not_here
 
 import file_dataset.fsspec as ours
 from file_dataset import IntegrityError, LocalStore, Options, UnsupportedError, Url, pack
@@ -63,6 +66,21 @@ def test_pandas_reads_parquet_that_is_a_member(tmp_path):
     pd.testing.assert_frame_equal(pd.read_parquet(ours_of(row["t.parquet"])), frame)
     some = pd.read_parquet(ours_of(row["t.parquet"]), columns=["a"])
     assert list(some.columns) == ["a"]
+
+
+def test_dask_reads_tables_that_are_members(packed):
+    if find_spec("dask") is None:
+        not_here("dask is not installed")
+    dask = importlib.import_module("dask")
+    dataframe = importlib.import_module("dask.dataframe")
+    table, directory, _ = packed
+    shard = f"{directory}/shard-000001.tar"
+    options = Options(max_in_flight=7)
+    for named in ([ours_of(row["t.csv"]) for row in table], f"fdtar://*.t.csv::{shard}"):
+        with dask.config.set(scheduler="synchronous"):
+            lazy = dataframe.read_csv(named, storage_options={"options": options})
+            found = lazy.compute().to_dict("list")
+        assert found == {"a": [1, 2] * 3, "b": ["x", "y"] * 3}
 
 
 def test_a_large_member_is_read_range_by_range(packed):
