@@ -204,7 +204,7 @@ def _loaders() -> Iterator[tuple[str, Case]]:
         by_hand = attrs.evolve(
             case,
             work=f"{case.work}, beside boto3",
-            contenders=("file_dataset-torch", "boto3-torch"),
+            contenders=("file_dataset-torch", "boto3-torch", "torch-alone"),
             unit="boto3-torch",
             bar=0.25,
         )

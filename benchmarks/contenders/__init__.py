@@ -30,6 +30,7 @@ CONTENDERS = {
     "s3torchconnector-torch": "with_torch:S3torchconnector",
     "s3dlio-torch": "with_torch:S3dlio",
     "boto3-torch": "with_torch:Boto3",
+    "torch-alone": "with_torch:Alone",
 }
 
 
