@@ -25,6 +25,10 @@ SAID = {
     "train_iterable": r"epoch 2: 128 items, loss 0\.\d+",
     "train_map": r"epoch 4: 128 of 128 right",
     "train_resumed": r"40 items, then 60\neach once: True",
+    "dicom_volumes": (
+        r"ann (\(64, 48, 20\) \(1\.0, 1\.0, 1\.0\))\nben \1\n"
+        r"failed: cal only 3 of 4 files are slices of one series"
+    ),
     "thumbnails": r"size \(64, 48\)\nfailed: 5 UnidentifiedImageError\n5 thumbnails",
     "with_a_program": (
         r"unpacked: 300 lines\n0 0\n1 100\n2 200\n3 300\nfailed: broken CommandError True"
