@@ -35,6 +35,14 @@ class FileDataset:
     >>> with files.downloader(written).into_temp_dir() as directory:
     ...     [path.name for path in directory.iterdir()]
     ['a.txt']
+
+    >>> def same(input_dir, output_dir):
+    ...     return {"b.txt": input_dir / "a.txt"}
+    >>> rows = [{"id": 7, **written}]
+    >>> files.pipeline(same, into_path="memory://session/out").run(rows)
+    RunResult(rows=1, failed=0, skipped=0)
+    >>> files.map_batch(rows, fn=same, upload_options={"into_path": "memory://session/mapped"})
+    [{'id': 7, 'b.txt': 'memory://session/mapped/7/b.txt'}]
     """
 
     def __init__(
