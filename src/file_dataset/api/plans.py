@@ -126,7 +126,10 @@ class Plan:
         else:
             told.append(f"{asked.publishing} to publish")
         yield "Requests", ", ".join(told)
-        yield "Disk", f"{human(self.staging_bytes)} of inputs at a time, at most; outputs come on top"
+        yield (
+            "Disk",
+            f"{human(self.staging_bytes)} of inputs at a time, at most; outputs come on top",
+        )
         if self.is_refused:
             yield "Refused", "the run would not begin before the table is put right"
         if self.stopped is not None:
