@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 
-from file_dataset.adapters.layers._layer import renumbered
 from file_dataset.adapters.layers._merged import merged
 from file_dataset.adapters.layers._mounts import Made, Mount, by_scheme
+from file_dataset.adapters.layers._parts import Part, Way, told
 from file_dataset.adapters.layers._transfers import placed, relayed
 from file_dataset.adapters.per_process import PerProcess
 from file_dataset.adapters.scratch import TempScratch
 from file_dataset.domain.archives import Contents
-from file_dataset.domain.errors import FileDatasetError, StoreError, UnsupportedError
+from file_dataset.domain.errors import FileDatasetError, UnsupportedError
 from file_dataset.domain.objects import OVERWRITE, ObjectInfo, Prefix
 from file_dataset.domain.outcomes import Failed, Outcome
 from file_dataset.domain.ports import Scratch
@@ -35,13 +35,9 @@ from file_dataset.domain.requests import (
     Write,
 )
 from file_dataset.domain.store import Store, Verb
-from file_dataset.domain.threads import closing
 from file_dataset.domain.url import Url
 
 T = TypeVar("T")
-
-# How a part of a batch is carried out. `Any`: it is told apart by the request, not by the type.
-_Way: TypeAlias = Callable[[Sequence[Any]], Iterator[Outcome[Any]]]
 
 
 def _copied(mounts: Mapping[Url, Store]) -> Mapping[Url, Store]:
@@ -111,9 +107,9 @@ class Routed(Store):
 
     def run(self, requests: Sequence[Request[T]], /) -> Iterator[Outcome[T]]:
         """Carry out a batch, the parts of different stores at the same time."""
-        parts: dict[_Way, _Part] = {}
+        parts: dict[Way, Part] = {}
         # Where nothing is mounted, a scheme's one store serves all that has no source elsewhere.
-        plain: dict[str, _Part] = {}
+        plain: dict[str, Part] = {}
         for number, request in enumerate(requests):
             scheme = request.url.scheme
             wanted: Request[Any] = request
@@ -123,10 +119,10 @@ class Routed(Store):
                 try:
                     way, wanted = self._way(request)
                 except FileDatasetError as error:
-                    yield Failed(number, _told(error, request))
+                    yield Failed(number, told(error, request))
                     continue
                 # Methods of one store are equal, though a new one is made at each access.
-                part = parts.setdefault(way, _Part(way))
+                part = parts.setdefault(way, Part(way))
                 if is_plain:
                     plain[scheme] = part
             part.add(number, wanted)
@@ -225,7 +221,7 @@ class Routed(Store):
                 return mount.store
         return self.store_of(url.scheme)
 
-    def _way(self, request: Request[object]) -> tuple[_Way, Request[object]]:
+    def _way(self, request: Request[object]) -> tuple[Way, Request[object]]:
         """How a request is carried out, and the request to carry out in its place."""
         target = self._serving(request.url)
         if isinstance(request, Copy):
@@ -234,7 +230,7 @@ class Routed(Store):
             return self._way_of_preparation(request, target)
         return target.run, request
 
-    def _way_of_preparation(self, request: Prepare, target: Store) -> tuple[_Way, Request[object]]:
+    def _way_of_preparation(self, request: Prepare, target: Store) -> tuple[Way, Request[object]]:
         if request.draft is not None and self._serving(request.draft.root) is not target:
             raise UnsupportedError(
                 f"{request.url.redacted} cannot be a part of a draft of "
@@ -248,7 +244,7 @@ class Routed(Store):
 
     def _way_of_copy(
         self, request: Copy, source: Store, target: Store
-    ) -> tuple[_Way, Request[object]]:
+    ) -> tuple[Way, Request[object]]:
         if source is target and target.can(Copy, request.url):
             return target.run, request
         if not target.can(Upload, request.url):
@@ -275,34 +271,3 @@ _OF_TWO: Final = (Copy, Prepare)
 _VERBS: frozenset[Verb] = frozenset(
     {Stat, Read, Write, Download, Upload, Copy, Delete, Prepare, Complete, Abort}
 )
-
-
-@attrs.define
-class _Part:
-    """The requests of a batch that are carried out in one way."""
-
-    way: _Way
-    numbers: list[int] = attrs.field(factory=list)
-    requests: list[Request[object]] = attrs.field(factory=list)
-
-    def add(self, number: int, request: Request[object]) -> None:
-        self.numbers.append(number)
-        self.requests.append(request)
-
-    def outcomes(self, asked: Sequence[Request[T]]) -> Iterator[Outcome[T]]:
-        """The outcomes, numbered and named as in the batch."""
-        is_all = len(self.numbers) == len(asked)
-        with closing(self.way(self.requests)) as outcomes:
-            for outcome in outcomes:
-                number = outcome.index if is_all else self.numbers[outcome.index]
-                if isinstance(outcome, Failed):
-                    _told(outcome.error, asked[number])
-                yield outcome if is_all else renumbered(outcome, number)
-
-
-def _told(error: FileDatasetError, request: Request[object]) -> FileDatasetError:
-    """The error, in terms of what was asked for."""
-    if isinstance(error, StoreError):
-        error.url = error.url or request.url
-        error.operation = request.operation
-    return error
