@@ -179,8 +179,7 @@ class Record:
         # What json does not say by itself: a depth that Python does not reach.
         except (ValueError, TypeError, KeyError, RecursionError, FileDatasetError) as error:
             if isinstance(error, UnsupportedError):
-                error.url = url
-                raise
+                raise UnsupportedError(f"{url.redacted}: is {error}", url=url) from None
             raise IntegrityError(
                 f"{url.redacted}: is no record, or a damaged one ({error})", url=url
             ) from error

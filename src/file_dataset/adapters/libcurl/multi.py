@@ -41,7 +41,7 @@ class Multi:
     """
 
     def __init__(self, *, connections: int) -> None:
-        self.handle = pycurl.CurlMulti()
+        self.handle: pycurl.CurlMulti = pycurl.CurlMulti()
         self.handle.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self.handle.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
         self.handle.setopt(pycurl.M_MAXCONNECTS, connections)

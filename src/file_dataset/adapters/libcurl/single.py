@@ -21,7 +21,7 @@ class Single:
     """
 
     def __init__(self) -> None:
-        self.easy = pycurl.Curl()
+        self.easy: pycurl.Curl = pycurl.Curl()
         self._multi = Multi(connections=_CONNECTIONS)
 
     def perform(self) -> None:
