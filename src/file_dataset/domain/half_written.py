@@ -51,7 +51,9 @@ def in_place(temporary: Path, url: Url) -> Iterator[None]:
             if os.path.lexists(temporary):
                 raise
             raise TransientError(
-                f"{url}: recover() took what was being written for dead, and it away", url=url
+                f"{url}: what was being written was taken away, as recover() does with what it "
+                f"takes for dead",
+                url=url,
             ) from error
 
 

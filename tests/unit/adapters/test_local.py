@@ -366,7 +366,7 @@ def test_what_is_swept_while_it_is_written_is_written_anew(root, source, kind, m
     if prepared is not None:
         error = error_of(Complete(prepared))
         assert (type(error), error.transient) == (TransientError, True)
-        assert str(error) == f"{url}: recover() took what was being written for dead, and it away"
+        assert str(error).startswith(f"{url}: what was being written was taken away, as recover()")
         return
     request = Write(url, b"source") if kind == "write" else Upload(source, url)
     assert list(Retrying(STORE, base=0.0).run([request])) == [Done(0, None)]
