@@ -182,6 +182,13 @@ GUARDS = [
         _COMMIT,
     ),
     Guard(
+        "a row is taken back whose record had wrong bytes on the way",
+        "domain/commit.py",
+        "is_open=not isinstance(held, OtherRowError)",
+        "is_open=False",
+        _COMMIT + " -k wrong_bytes",
+    ),
+    Guard(
         "another row's record is taken for this one's",
         "domain/ledger.py",
         "if str(record.row_id) != str(row_id):",

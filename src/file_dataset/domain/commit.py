@@ -26,14 +26,13 @@ import attrs
 from file_dataset.domain.errors import (
     AlreadyExistsError,
     FileDatasetError,
-    IntegrityError,
     InvalidUrlError,
     NotFoundError,
     PreconditionFailedError,
     StoreError,
     TransientError,
 )
-from file_dataset.domain.ledger import Held, Ledger, take_back
+from file_dataset.domain.ledger import Held, Ledger, OtherRowError, take_back
 from file_dataset.domain.outcomes import Failed
 from file_dataset.domain.plan import RowResult
 from file_dataset.domain.records import Input, Output, Record, record_url
@@ -170,7 +169,7 @@ class Commit:
         if isinstance(held, FileDatasetError):
             # The record that was in the way may be this attempt's own, whose answer was lost;
             # unless it has been read, and is another row's.
-            return _Verdict(error=held, is_open=not isinstance(held, IntegrityError))
+            return _Verdict(error=held, is_open=not isinstance(held, OtherRowError))
         if held is None:
             return None
         verdict = self._judge(mine, held.record)

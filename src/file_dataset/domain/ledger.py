@@ -28,6 +28,10 @@ from file_dataset.domain.url import Url
 _log = logging.getLogger("file_dataset")
 
 
+class OtherRowError(IntegrityError):
+    """A record was read in the place of a row's, and is another row's."""
+
+
 @attrs.frozen
 class Held:
     """A record as it was found.
@@ -148,7 +152,7 @@ def _parsed(row_id: RowId, data: bytes, url: Url) -> Record | FileDatasetError:
     except FileDatasetError as error:
         return error
     if str(record.row_id) != str(row_id):
-        return IntegrityError(
+        return OtherRowError(
             f"{url.redacted}: is the record of row {record.row_id!r}, and not of {row_id!r}; take "
             f"it away if it does not belong there. Where a disk does not tell upper case from "
             f"lower, ids have to differ in more than that",

@@ -81,7 +81,7 @@ def test_none_leads_elsewhere_and_each_is_told_in_words(memory_path, record_prop
         assert told == {"7"}, seed
         assert {line["error"] for line in result.failures} <= {
             "AlreadyExistsError",
-            "IntegrityError",
+            "OtherRowError",
             "UnsupportedError",
         }, seed
         seen = {each.name: each.read_text() for each in (into / "7").iterdir()}

@@ -13,12 +13,17 @@ from tests.unit.domain import simulated_commits as simulated
 from tests.unit.domain.simulated_commits import BEGUN, INTO, RECORD, ROW, Actor, Server
 
 from file_dataset.domain.commit import Commit
-from file_dataset.domain.errors import AlreadyExistsError, PermissionDeniedError, TransientError
+from file_dataset.domain.errors import (
+    AlreadyExistsError,
+    IntegrityError,
+    PermissionDeniedError,
+    TransientError,
+)
 from file_dataset.domain.ledger import Ledger, keeps_to_conditions
 from file_dataset.domain.outcomes import Done, Failed
 from file_dataset.domain.records import Input, Record
 from file_dataset.domain.recovery import Recovery
-from file_dataset.domain.requests import Complete, Prepare, Prepared, Write
+from file_dataset.domain.requests import Complete, Prepare, Prepared, Stat, Write
 from file_dataset.domain.rows import Row, RowDone, RowFailure
 from file_dataset.domain.url import Url
 
@@ -200,6 +205,18 @@ class TestOthers:
 
         def meddle(request):
             return next(errors) if isinstance(request, Write) else None
+
+        server = Server()
+        result = carried_out(server, commit().row(ROW), asked=[], meddle=meddle)
+
+        assert isinstance(result, RowFailure)
+        assert len(server.uploads) == 2
+
+    def test_nor_is_it_where_the_record_cannot_be_read_for_wrong_bytes(self):
+        def meddle(request):
+            if isinstance(request, Write):
+                return TransientError("no answer")
+            return IntegrityError("checksum mismatch") if isinstance(request, Stat) else None
 
         server = Server()
         result = carried_out(server, commit().row(ROW), asked=[], meddle=meddle)

@@ -98,11 +98,9 @@ def expected(said: Mapping[str, str], how: VerifyReads) -> Expected | None:
     # That of an upload in parts may be one of the checksums of the parts.
     if said.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT":
         for header in HEADERS:
-            told = said.get(header)
-            kind = kind_of(header) if told else None
-            # Where no type is told, the number of parts is behind it, which is no base 64.
-            with contextlib.suppress(binascii.Error):
-                if told and kind:
+            if (told := said.get(header)) and (kind := kind_of(header)):
+                # Where no type is told, the number of parts is behind it, which is no base 64.
+                with contextlib.suppress(binascii.Error):
                     digest = base64.b64decode(told, validate=True)
                     return Expected(kind.name, digest, functools.partial(Crc, kind))
     return _of_etag(said) if how == "etag" else None
