@@ -67,6 +67,9 @@ def test_an_address_where_nobody_is(command):
     code, _, err = command("run", *told, "--address", "127.0.0.1:1")
     assert code == 2
     assert "there is no Ray cluster at 127.0.0.1:1: " in err
+    code, _, err = command("run", *told, "--address", "ray://127.0.0.1:1")
+    assert code == 2
+    assert "as host:port, and not ray://" in err
 
 
 def test_an_address_is_for_ray_only(command):

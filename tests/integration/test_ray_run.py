@@ -280,6 +280,12 @@ def test_no_rows_are_no_rows(tmp_path):
     assert (len(result.rows), len(result.failures)) == (0, 0)
 
 
+def test_ray_client_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray.util.client.ray, "is_connected", lambda: True)
+    with pytest.raises(ValueError, match="Ray Client"):
+        file_dataset.ray.run(pd.DataFrame(local_rows(tmp_path, 1)), shout, into_path=tmp_path)
+
+
 def test_wrong_input_is_told_before_a_task_is_begun(tmp_path):
     frame = pd.DataFrame(local_rows(tmp_path, 2))
     pipeline = Pipeline(shout, into_path=tmp_path / "out")

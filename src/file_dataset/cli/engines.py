@@ -75,6 +75,10 @@ def _on_ray(job: Job, rows: pd.DataFrame, *, progress: bool) -> Iterator[Run]:
 
 def _look_for(address: str) -> None:
     """Raise UsageError if nobody is where an address says; Ray would try for minutes."""
+    if address.startswith("ray://"):
+        raise click.UsageError(
+            f"Ray Data needs the cluster itself, as host:port, and not {address}"
+        )
     host, _, port = address.rpartition("//")[2].rpartition(":")
     if not port.isdecimal():
         return

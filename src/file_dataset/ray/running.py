@@ -11,6 +11,7 @@ import attrs
 import pyarrow as pa
 import ray
 from ray.data import Dataset
+from ray.util.client import ray as ray_client
 
 from file_dataset.api._arguments import amount, at_least
 from file_dataset.api.cells import CellRows
@@ -61,7 +62,8 @@ def run(
 
     Raises:
         ValueError: For a table without ``id`` or file columns, for ids, cells and schemes that
-            break the rules, and for arguments that are out of bounds, before any task is begun.
+            break the rules, for arguments that are out of bounds, and over Ray Client, before any
+            task is begun.
         FileDatasetError: The first row's failure, with ``on_error="raise"``; and if a worker lacks
             what it needs.
     """
@@ -107,6 +109,11 @@ def begin(
     num_gpus: float | None = None,
 ) -> Run:
     """A run of which the result can be had also if it is interrupted; the arguments are run()'s."""
+    if ray_client.is_connected():  # type: ignore[no-untyped-call]  # Ray's
+        raise ValueError(
+            "Ray Data does not run over Ray Client, as at ray:// addresses; start this on a "
+            "machine of the cluster, as `ray job submit` does"
+        )
     if batch_size is not None:
         at_least("batch_size", batch_size, 1)
     if concurrency is not None:
