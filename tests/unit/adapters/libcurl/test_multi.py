@@ -12,6 +12,7 @@ import pytest
 from tests.forking import ended, forked
 
 from file_dataset.adapters.libcurl import forks
+from file_dataset.adapters.libcurl import single as module
 from file_dataset.adapters.libcurl.multi import Multi
 from file_dataset.adapters.libcurl.single import Single
 
@@ -104,6 +105,17 @@ def test_a_fork_does_not_wait_for_an_answer_but_for_what_is_done_with_it(single,
         thread.join()
     assert b"".join(bodies) == b"bytes"
     assert set(inside) == {1}
+
+
+def test_the_thread_of_an_exchange_takes_leave_of_openssl(single, server, monkeypatch):
+    left = []
+    monkeypatch.setattr(module, "end_thread", lambda: left.append(threading.get_ident()))
+    single.easy.setopt(pycurl.WRITEFUNCTION, lambda _: None)
+    thread = threading.Thread(target=single.perform)
+    thread.start()
+    answered(server, b"bytes").close()
+    thread.join()
+    assert left == [thread.ident]
 
 
 def test_what_failed_is_told_as_libcurl_tells_it(single, server):
