@@ -291,3 +291,9 @@ def test_a_page_shows_volumes_where_there_is_simpleitk(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "SimpleITK", None)
     result.report(tmp_path / "run.html")
     assert "data:image/webp" not in (tmp_path / "run.html").read_text()
+
+
+def test_a_volume_for_which_there_is_no_room_is_left_out(tmp_path, monkeypatch):
+    data = volume(tmp_path, ".mha")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    assert thumbnail(data, ".mha") is None

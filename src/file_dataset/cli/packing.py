@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from file_dataset import RowFailure
 
-_MOST = 20
-
 _TABLE = click.Path(dir_okay=False, path_type=Path)
 _results = click.option("--results", type=_TABLE, help="Also write the table of results here.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -112,7 +110,7 @@ def _report(
         tables.show_json({name: tables.records(each) for name, each in told.items()})
     else:
         if len(frame):
-            tables.show(frame, "Results", most=_MOST, rest="--results FILE has all of them")
+            tables.show(frame, "Results", most=tables.MOST, rest="--results FILE has all of them")
         click.echo(f"\n{len(frame)} rows came through, {len(failures)} failed.")
     for failure in failures:
         click.echo(f"Failed: row {failure.row_id}: {failure}", err=True)

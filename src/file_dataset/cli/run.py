@@ -27,8 +27,6 @@ from file_dataset.cli.plan import planned
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST = 20
-
 
 @attrs.frozen(kw_only=True)
 class _Output:
@@ -192,11 +190,11 @@ def show_result(result: RunResult, *, as_json: bool) -> None:
         )
         return
     if stats.rows:
-        tables.show(result.rows, "Results", most=_MOST, rest="--results FILE has all of them")
+        tables.show(result.rows, "Results", most=tables.MOST, rest="--results FILE has all of them")
     if stats.failed > stats.not_run:
         tried = result.failures[result.failures["attempts"] > 0]
         told = tried[["id", "file", "stage", "error", "message"]]
-        tables.show(told, "Failures", most=_MOST, rest="--failures FILE has all of them")
+        tables.show(told, "Failures", most=tables.MOST, rest="--failures FILE has all of them")
     skipped = f"{stats.skipped} were there already, " if stats.skipped else ""
     click.echo(
         f"\n{stats.rows} rows came through, {skipped}{stats.failed} failed, "

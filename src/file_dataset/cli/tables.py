@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 KINDS = (".csv", ".parquet", ".jsonl")
 
+MOST = 20
+"""How many rows of a table that may be large are printed."""
+
 _WIDEST_CELL = 88
 _COLUMNS = 10
 

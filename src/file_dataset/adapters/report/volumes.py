@@ -46,8 +46,9 @@ def middle_slice(data: bytes, ending: str) -> Slice | None:
             file.write(data)
             file.flush()
             image = _read(file.name)
-    # ITK's own, whatever it stumbles over.
-    except RuntimeError:
+    # ITK's own, whatever it stumbles over; and where there is no room for the file, a page goes
+    # without the picture.
+    except (RuntimeError, OSError):
         return None
     finally:
         SimpleITK.ProcessObject.SetGlobalWarningDisplay(warns)
