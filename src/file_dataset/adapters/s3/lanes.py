@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+from bisect import bisect_right
 from collections.abc import Sequence
 from string import ascii_lowercase, ascii_uppercase, digits
 from typing import Final
@@ -153,20 +154,17 @@ class Lanes:
         """
         keys = [each.url.key for each in page.objects]
         self._latency = min(self._latency, page.latency)
-        if not all(map(operator.lt, keys, keys[1:])):
-            self._may_cut = False
+        is_in_order = all(map(operator.lt, keys, keys[1:]))
+        self._may_cut = self._may_cut and is_in_order
         if lane is self._trial and not self._is_sound(lane, keys):
             self._may_cut = False
             self._lanes.remove(lane)
             return Page([], [])
         own = page.objects
-        if lane is not self._first or lane.until is not None:
-            until = lane.until
-            own = [
-                each
-                for each in own
-                if lane.after < each.url.key and (until is None or each.url.key <= until)
-            ]
+        # A server without an order has one part only, all of which is its own.
+        if is_in_order and (lane is not self._first or lane.until is not None):
+            until = len(keys) if lane.until is None else bisect_right(keys, lane.until)
+            own = own[bisect_right(keys, lane.after) : until]
         lane.note(keys, token)
         self._keys += len(own)
         self._lanes = [each for each in self._lanes if not each.has_ended]
