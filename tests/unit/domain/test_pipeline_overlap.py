@@ -18,7 +18,7 @@ from tests.unit.domain.pipeline_support import (
 )
 
 from file_dataset.adapters.layers.faulty import Faulty
-from file_dataset.domain.requests import Download, Prepare, Request
+from file_dataset.domain.requests import Download, Prepare, Request, Upload
 from file_dataset.domain.rows import RowDone, RowId
 
 
@@ -164,7 +164,7 @@ def test_rows_on_disk_are_bounded_however_slow_the_upload_is(workers, prefetch, 
 
     def slowly(request: Request) -> None:
         on_disk.append(len(scratch.left))
-        if is_for(request, Prepare, 0):
+        if is_for(request, Upload, 0):
             # Until the function has been called for this row, and for as many as may wait for it.
             assert all(calls.acquire(timeout=DEADLINE) for _ in range(1 + behind))
 
