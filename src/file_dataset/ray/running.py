@@ -11,7 +11,7 @@ import attrs
 import pyarrow as pa
 import ray
 from ray.data import Dataset
-from ray.util.client import ray as ray_client
+from ray.util import client
 
 from file_dataset.api._arguments import amount, at_least
 from file_dataset.api.cells import CellRows
@@ -109,7 +109,7 @@ def begin(
     num_gpus: float | None = None,
 ) -> Run:
     """A run of which the result can be had also if it is interrupted; the arguments are run()'s."""
-    if ray_client.is_connected():  # type: ignore[no-untyped-call]  # Ray's
+    if client.ray.is_connected():  # type: ignore[no-untyped-call]  # Ray's
         raise ValueError(
             "Ray Data does not run over Ray Client, as at ray:// addresses; start this on a "
             "machine of the cluster, as `ray job submit` does"
