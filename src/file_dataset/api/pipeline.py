@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from file_dataset.api import _wiring
-from file_dataset.api._arguments import (
-    count_or_share,
-    one_destination,
-    one_of,
-)
+from file_dataset.api._arguments import count_or_share, one_destination, one_of
 from file_dataset.api.cells import CellRows, sound_cells
 from file_dataset.api.committing import ArchiveKind, CommitMode, Committing
 from file_dataset.api.execution import Execution, Isolation

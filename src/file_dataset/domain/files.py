@@ -224,7 +224,7 @@ def _write_all(file: int, pieces: Sequence[bytes | memoryview]) -> int:
 
 
 def small_file(path: str, *, most: int) -> bytes | None:
-    """What is in a regular file of at most so many bytes; None for all else, whatever it is."""
+    """What is in a regular file of at most so many bytes that nobody writes to; else None."""
     try:
         # Without waiting for who would write to a pipe.
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -233,9 +233,10 @@ def small_file(path: str, *, most: int) -> bytes | None:
             if not stat.S_ISREG(status.st_mode) or status.st_size > most:
                 return None
             content = os.read(file, most + 1)
+            refuse_changed(path, status, os.fstat(file))
         finally:
             os.close(file)
-    except OSError:
+    except (OSError, IntegrityError):
         return None
     return content if len(content) == status.st_size else None
 

@@ -27,6 +27,7 @@ from file_dataset.domain.files import (
     linked,
     local_errors,
     replacing,
+    small_file,
     temporary_name,
     write_whole,
 )
@@ -265,3 +266,21 @@ def test_where_no_file_can_be_the_system_says_so_and_nothing_is_left(tmp_path, n
         write_whole(tmp_path / name, b"data")
 
     assert names_in(tmp_path) == ["directory"]
+
+
+def test_a_small_file_is_taken_as_it_is_unless_somebody_writes_to_it(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    assert small_file(str(path), most=3) == b"one"
+    assert small_file(str(path), most=2) is None
+    assert small_file(str(tmp_path), most=3) is None
+    read = os.read
+
+    def while_written(file: int, size: int) -> bytes:
+        content = read(file, size)
+        path.write_bytes(b"two")
+        os.utime(path, ns=(1, 1))
+        return content
+
+    monkeypatch.setattr(os, "read", while_written)
+    assert small_file(str(path), most=3) is None
