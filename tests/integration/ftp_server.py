@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,17 +14,11 @@ USER, PASSWORD = "tests", "hush"
 @contextlib.contextmanager
 def ftp_server(root: Path) -> Iterator[int]:
     """A server of what is below a directory, until the context ends; gives its port."""
-    with subprocess.Popen(
-        [sys.executable, __file__, str(root)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        port = process.stdout.readline().strip()
-        assert port, "the server did not start"
-        yield int(port)
-        process.terminate()
+    # Not by the server itself, which is a program and has no such path.
+    from tests.integration.own_process import serving
+
+    with serving(__file__, str(root)) as port:
+        yield port
 
 
 def main() -> None:

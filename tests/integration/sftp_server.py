@@ -8,7 +8,6 @@ import logging
 import os
 import socket
 import stat
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -21,17 +20,11 @@ USER, PASSWORD = "tests", "hush"
 @contextlib.contextmanager
 def sftp_server(root: Path) -> Iterator[int]:
     """A server of what is below a directory, until the context ends; gives its port."""
-    with subprocess.Popen(
-        [sys.executable, __file__, str(root)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        port = process.stdout.readline().strip()
-        assert port, "the server did not start"
-        yield int(port)
-        process.terminate()
+    # Not by the server itself, which is a program and has no such path.
+    from tests.integration.own_process import serving
+
+    with serving(__file__, str(root)) as port:
+        yield port
 
 
 def _door(paramiko: Any) -> type:
