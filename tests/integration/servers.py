@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from tests import whole_moto
 from tests.integration.authority import Certificates
 
 from file_dataset.adapters.s3 import S3Options, S3Store
@@ -32,7 +33,7 @@ RCLONE_DEVIATIONS = {
     "loses sight of a directory when an object of its name is written",
 }
 """What rclone does instead of the laws. And a PUT into a directory that another PUT is making is a
-500 about once in a thousand times, so have one made first, or put Retrying around the store."""
+500 up to five times in a hundred, so have it made first, or put Retrying around the store."""
 
 MOTO_DEVIATIONS = {
     7: "copies ignore If-None-Match",
@@ -173,39 +174,11 @@ def answers(endpoint: str) -> bool:
     return True
 
 
-_MOTO = """
-import sys
-import threading
-from moto.s3.exceptions import NoSuchUpload
-from moto.s3.models import S3Backend
-from moto.server import ThreadedMotoServer
-
-completing = threading.Lock()
-completed = S3Backend.complete_multipart_upload
-
-def complete_multipart_upload(self, bucket_name, multipart_id, body):
-    # It has no word for an upload that is gone, and trips over who completes it meanwhile.
-    with completing:
-        if multipart_id not in self.get_bucket(bucket_name).multiparts:
-            raise NoSuchUpload(upload_id=multipart_id)
-        return completed(self, bucket_name, multipart_id, body)
-
-S3Backend.complete_multipart_upload = complete_multipart_upload
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()
-"""
-
-
 @contextlib.contextmanager
 def moto_server() -> Iterator[S3Server]:
-    """moto's server, in a process of its own, which ends with its standard input.
-
-    Uploads that are gone are missing there as they are in S3, and not an internal error.
-    """
+    """moto's server, in a process of its own, which ends with its standard input."""
     with subprocess.Popen(
-        [sys.executable, "-c", _MOTO],
+        [sys.executable, whole_moto.__file__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -3,9 +3,12 @@ from __future__ import annotations
 import pytest
 from moto import mock_aws
 from tests.unit.adapters.s3.wire import KEYS
+from tests.whole_moto import make_whole
 
 from file_dataset.adapters.s3 import S3Options, S3Store
 from file_dataset.domain.url import Url
+
+make_whole()
 
 
 @pytest.fixture
