@@ -54,7 +54,7 @@ def options(server, wire, request):
 
 @pytest.fixture
 def bucket(server):
-    return server.make_bucket()
+    return server.make_bucket(*(f"out/{n}" for n in range(6)))
 
 
 @pytest.fixture
