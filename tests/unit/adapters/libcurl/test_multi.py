@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import resource
 import select
 import socket
 import threading
+import time
 
 import pycurl
 import pytest
@@ -24,30 +27,17 @@ def multi():
     made.close()
 
 
-def test_a_socket_that_is_gone_already_is_forgotten(multi):
-    one, other = socket.socketpair()
-    with other:
-        multi._watch(pycurl.POLL_IN, one.fileno(), None, None)
-        gone = one.fileno()
-        one.close()
-        multi._watch(pycurl.POLL_REMOVE, gone, None, None)
-        multi._watch(pycurl.POLL_REMOVE, gone, None, None)
-
-    assert multi._watched == set()
-
-
-@pytest.mark.parametrize("what", [pycurl.POLL_IN, pycurl.POLL_OUT, pycurl.POLL_INOUT])
-def test_a_socket_is_watched_for_what_libcurl_wants(multi, what):
-    one, other = socket.socketpair()
-    with one, other:
-        other.send(b"!")
-        multi._watch(pycurl.POLL_NONE, one.fileno(), None, None)
-        assert multi._poll.poll(0) == []
-        multi._watch(what, one.fileno(), None, None)
-        ((_, events),) = multi._poll.poll(0)
-        assert bool(events & select.POLLIN) == (what in (pycurl.POLL_IN, pycurl.POLL_INOUT))
-        assert bool(events & select.POLLOUT) == (what in (pycurl.POLL_OUT, pycurl.POLL_INOUT))
-        multi._watch(pycurl.POLL_REMOVE, one.fileno(), None, None)
+@pytest.fixture
+def many_files():
+    """A process with more open files than select() can see."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2_048, hard))
+    with contextlib.ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        while (file := os.open(os.devnull, os.O_RDONLY)) < 1_100:
+            opened.callback(os.close, file)
+        opened.callback(os.close, file)
+        yield
 
 
 def test_other_files_are_listened_to(multi):
@@ -57,6 +47,15 @@ def test_other_files_are_listened_to(multi):
         other.send(b"!")
         multi.wait(60.0)
         assert select.select([one], [], [], 0)[0] == []
+
+
+def test_a_file_that_select_cannot_see_does_not_let_it_wait(many_files, multi):
+    one, other = socket.socketpair()
+    with one, other:
+        multi.listen(one.fileno(), lambda: None)
+        began = time.monotonic()
+        multi.wait(60.0)
+        assert time.monotonic() - began < 30
 
 
 @pytest.fixture
@@ -81,6 +80,19 @@ def answered(server, body):
     connection.recv(65_536)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + body)
     return connection
+
+
+def test_an_answer_that_select_cannot_see_is_not_waited_for_in_vain(
+    many_files, single, server, monkeypatch
+):
+    monkeypatch.setattr(module, "LONGEST_WAIT", 600.0)
+    bodies: list[bytes] = []
+    single.easy.setopt(pycurl.WRITEFUNCTION, bodies.append)
+    thread = threading.Thread(target=lambda: answered(server, b"bytes").close())
+    thread.start()
+    single.perform()
+    thread.join()
+    assert b"".join(bodies) == b"bytes"
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
