@@ -209,18 +209,28 @@ def write_whole(path: str | os.PathLike[str], *pieces: bytes | memoryview) -> in
 
 
 def _write_all(file: int, pieces: Sequence[bytes | memoryview]) -> int:
+    if len(pieces) == 1 and isinstance(pieces[0], bytes):
+        _write(file, pieces[0], written=0)
+        return len(pieces[0])
     # Together in as few calls as there can be, which costs less than to put them together before.
     size = 0
     for start in range(0, len(pieces), _AT_ONCE):
         some = pieces[start : start + _AT_ONCE]
-        wanted = sum(memoryview(piece).nbytes for piece in some)
+        wanted = sum([memoryview(piece).nbytes for piece in some])
         written = os.writev(file, some)
         if written < wanted:
-            rest = memoryview(b"".join(some))[written:]
-            while rest:
-                rest = rest[os.write(file, rest) :]
+            _write(file, b"".join(some), written=written)
         size += wanted
     return size
+
+
+def _write(file: int, data: bytes, *, written: int) -> None:
+    """Write what is not written yet; nearly always one call takes all."""
+    size = len(data)
+    if not written:
+        written = os.write(file, data)
+    while written < size:
+        written += os.write(file, memoryview(data)[written:])
 
 
 def small_file(path: str, *, most: int) -> bytes | None:

@@ -30,6 +30,7 @@ TOLD: Final = (
 )
 """The headers by which it does so, or by which it can be known what an etag is, besides that."""
 
+_SUMS: Final = frozenset(HEADERS)
 _md5 = re.compile(r'"?([0-9a-fA-F]{32})"?').fullmatch
 # Of what is encrypted by these the etag is something else.
 _KMS: Final = frozenset({"aws:kms", "aws:kms:dsse"})
@@ -95,8 +96,9 @@ def expected(said: Mapping[str, str], how: VerifyReads) -> Expected | None:
     """
     if how == "size":
         return None
-    # That of an upload in parts may be one of the checksums of the parts.
-    if said.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT":
+    # Most have none; that of an upload in parts may be one of the checksums of the parts.
+    kind_of_sum = said.get("x-amz-checksum-type", "FULL_OBJECT")
+    if not _SUMS.isdisjoint(said) and kind_of_sum == "FULL_OBJECT":
         for header in HEADERS:
             if (told := said.get(header)) and (kind := kind_of(header)):
                 # Where no type is told, the number of parts is behind it, which is no base 64.

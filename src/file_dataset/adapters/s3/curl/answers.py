@@ -22,10 +22,7 @@ _MONTHS = {
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1
     )
 }
-_DESCRIBING = ("content-length", "content-range", "etag", "last-modified", *TOLD)
-_describing = re.compile(
-    rf"({'|'.join(map(re.escape, _DESCRIBING))})[ \t]*:[ \t]*([^\r\n]*)".encode(), re.IGNORECASE
-).match
+_DESCRIBING = frozenset({"content-length", "content-range", "etag", "last-modified", *TOLD})
 _said = re.compile(r"<(Code|Message|Region|Endpoint|BucketName)>([^<]*)</\1>").findall
 
 
@@ -62,18 +59,22 @@ def described(lines: Iterable[bytes]) -> dict[str, str]:
     """As headers(), of those that describe an object, in a fraction of the time."""
     found: dict[str, str] = {}
     for line in lines:
-        header = _description(line)
-        if header is not None:
-            found[header[0]] = header[1]
-        elif line.startswith(b"HTTP/"):
+        name, _, value = line.partition(b":")
+        known = _known(name)
+        if known:
+            found[known] = value.strip().decode("latin-1")
+        elif known is not None:
             found.clear()
     return found
 
 
-@lru_cache(maxsize=1024)  # most lines of an answer are those of the one before
-def _description(line: bytes) -> tuple[str, str] | None:
-    header = _describing(line)
-    return header and (header[1].decode().lower(), header[2].rstrip().decode("latin-1"))
+@lru_cache(maxsize=256)  # the names are those of the answer before, and the values are not
+def _known(name: bytes) -> str | None:
+    """The name of a header in small letters if it describes an object, "" for a status line."""
+    if name.startswith(b"HTTP/"):
+        return ""
+    lower = name.rstrip(b" \t").decode("latin-1").lower()
+    return lower if lower in _DESCRIBING else None
 
 
 def object_info(url: Url, size: int, said: Mapping[str, str]) -> ObjectInfo:

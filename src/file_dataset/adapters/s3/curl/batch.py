@@ -20,7 +20,6 @@ from file_dataset.adapters.s3.curl.places import OnlyBoto3Error, Place
 from file_dataset.adapters.s3.curl.sending import Send, SendFile
 from file_dataset.adapters.s3.curl.sinks import AtPath, InMemory
 from file_dataset.adapters.s3.curl.tasks import Describe, ReadSpan, Streams, Task
-from file_dataset.domain.objects import Span
 from file_dataset.domain.requests import (
     Abort,
     Complete,
@@ -78,18 +77,17 @@ class Batch:
 
     def task(self, request: Request[object]) -> Task:
         """The task of a request. Raises Declined if it is one for boto3."""
-        match request:
-            case Download(url):
-                sink = AtPath(url, request.local)
-                return Fetch(url, self._place(url), sink, self._terms)
-            case Read(url, None):
-                return Fetch(url, self._place(url), InMemory(), self._terms)
-            case Read(url, Span() as span):
-                return ReadSpan(url, self._place(url), span)
-            case Stat(url):
-                return Describe(url, self._place(url))
-            case _:
-                return self._writing(request)
+        # There is one for each object, and a match takes as long as all that it decides on.
+        url = request.url
+        if isinstance(request, Download):
+            return Fetch(url, self._place(url), AtPath(url, request.local), self._terms)
+        if isinstance(request, Stat):
+            return Describe(url, self._place(url))
+        if not isinstance(request, Read):
+            return self._writing(request)
+        if request.span is None:
+            return Fetch(url, self._place(url), InMemory(), self._terms)
+        return ReadSpan(url, self._place(url), request.span)
 
     def _writing(self, request: Request[object]) -> Task:
         match request:

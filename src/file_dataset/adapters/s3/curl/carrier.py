@@ -127,10 +127,11 @@ class Carrier:
         with closing(self._engine.run(tasks, batch.streams)) as results:
             for carried in results:
                 value = carried.value
-                self._learn_from(value, apart.requests[carried.index].url)
-                if tries_again and isinstance(value, StoreError) and value.transient:
-                    # The client is configured to try again, and boto3 does so in its way.
-                    carried.value = Declined()
+                if isinstance(value, Exception):
+                    self._learn_from(value, apart.requests[carried.index].url)
+                    if tries_again and isinstance(value, StoreError) and value.transient:
+                        # The client is configured to try again, and boto3 does so in its way.
+                        carried.value = Declined()
                 whole = apart.together(carried)
                 if whole is not None:
                     yield whole

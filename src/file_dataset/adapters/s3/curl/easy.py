@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import pycurl
 
+from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.network import Network
 
 _BUFFER: Final = 256 * 1024
@@ -38,40 +40,98 @@ METHODS: Final[dict[str, dict[int, object]]] = {
 }
 
 
-def easy_handle(method: str, network: Network) -> pycurl.Curl:
-    """A handle for requests of a method; what differs from one to the next is not set."""
-    easy = pycurl.Curl()
-    for option, value in {**_SETTINGS, **METHODS[method], **network.settings}.items():
-        easy.setopt(option, value)
-    return easy
+_SENDING: Final = frozenset({"PUT", "POST"})
+
+
+class Channel:
+    """An easy handle, and the exchange that it carries, one after the other.
+
+    What libcurl calls stays the same: to change it takes longer than to look up whom it is for.
+
+    Args:
+        method: Of all the exchanges that it is for.
+        network: How connections are made.
+
+    Attributes:
+        easy: The handle.
+        exchange: What it carries now.
+    """
+
+    __slots__ = ("_body", "_head", "easy", "exchange")
+
+    def __init__(self, method: str, network: Network) -> None:
+        self.easy: pycurl.Curl = pycurl.Curl()
+        self.exchange: Exchange | None = None
+        self._head: list[bytes] = []
+        self._body: Body | None = Body() if method in _SENDING else None
+        for option, value in {**_SETTINGS, **METHODS[method], **network.settings}.items():
+            self.easy.setopt(option, value)
+        self.easy.setopt(pycurl.HEADERFUNCTION, self._head.append)
+        self.easy.setopt(pycurl.WRITEFUNCTION, self._receive)
+        if self._body is not None:
+            self.easy.setopt(pycurl.READFUNCTION, self._body.read)
+            self.easy.setopt(pycurl.SEEKFUNCTION, self._body.seek)
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether libcurl has all of what is sent, so that the server has, or may have."""
+        return self._body is not None and self._body.is_sent
+
+    def begin(self, exchange: Exchange, url: str, headers: Sequence[str]) -> None:
+        """Get ready for an exchange."""
+        self.exchange = exchange
+        exchange.head = self._head
+        easy = self.easy
+        easy.setopt(pycurl.URL, url)
+        easy.setopt(pycurl.HTTPHEADER, headers)
+        if self._body is not None and exchange.body is not None:
+            easy.setopt(pycurl.INFILESIZE_LARGE, len(exchange.body))
+            self._body.begin(exchange.body, once=exchange.once)
+
+    def end(self, exchange: Exchange) -> None:
+        """Leave an exchange with its answer, and let go of it."""
+        self.exchange = None
+        exchange.head = self._head.copy()
+        self._head.clear()
+        if self._body is not None:
+            self._body.begin(b"")
+
+    def _receive(self, data: bytes) -> int | None:
+        # There is one as long as libcurl is at it.
+        return self.exchange.receive(data)  # type: ignore[union-attr]
 
 
 class Body:
-    """What is sent, read piece by piece, and from its beginning again on another connection.
-
-    Args:
-        data: The bytes.
-        once: Whether it is never sent again once libcurl has all of it: a connection that is found
-            closed then may have been closed by a server that did what it was told.
-    """
+    """What is sent, read piece by piece, and from its beginning again on another connection."""
 
     __slots__ = ("_data", "_once", "_sent")
 
-    def __init__(self, data: bytes | memoryview, *, once: bool = False) -> None:
+    def __init__(self) -> None:
+        self.begin(b"")
+
+    def begin(self, data: bytes | memoryview, *, once: bool = False) -> None:
+        """Send something else.
+
+        Args:
+            data: The bytes.
+            once: Whether it is never sent again once libcurl has all of it: a connection that is
+                found closed then may have been closed by a server that did what it was told.
+        """
         self._data = memoryview(data)
         self._once = once
         self._sent = 0
 
     @property
     def is_sent(self) -> bool:
-        """Whether libcurl has all of it, so that the server has, or may have."""
+        """Whether libcurl has all of it."""
         return self._sent == len(self._data)
 
     def read(self, size: int) -> bytes:
         """The next so many bytes."""
-        piece = self._data[self._sent : self._sent + size]
-        self._sent += len(piece)
-        return bytes(piece)
+        sent = self._sent
+        piece = bytes(self._data[sent : sent + size])
+        self._sent = sent + len(piece)
+        return piece
 
     def seek(self, offset: int, _: int) -> int:
         """Go back to an offset."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Final
 
@@ -111,9 +111,9 @@ class _Driven:
             while (results := self._results.get()) is not None:
                 if isinstance(results, BaseException):
                     raise results
-                for carried in results:
-                    yield carried
-                    self._taken += _weight(carried)
+                weight = _weight(results)
+                yield from results
+                self._taken += weight
                 if os.getpid() != process:
                     raise RuntimeError(
                         "the batch is being carried out by the process that began it, and not by "
@@ -159,7 +159,7 @@ class _Driven:
                 if results := drive.step(may_send=has_room, patience=patience):
                     since = since if together else time.monotonic()
                     together += results
-                    self._made += sum(map(_weight, results))
+                    self._made += _weight(results)
         finally:
             self._results.put(together)
 
@@ -170,6 +170,6 @@ class _Driven:
         return not self._is_full
 
 
-def _weight(carried: Carried) -> int:
-    value = carried.value
-    return 1 + len(value) // _WEIGHT if isinstance(value, bytes) else 1
+def _weight(results: Sequence[Carried]) -> int:
+    bodies = [each.value for each in results if isinstance(each.value, bytes)]
+    return len(results) + sum([len(body) // _WEIGHT for body in bodies])

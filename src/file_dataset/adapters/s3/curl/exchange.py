@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from file_dataset.adapters.s3.curl.signing import EMPTY
@@ -97,20 +96,20 @@ class Exchange:
         self.served: int = 0
         self.passed_over: int = 0
 
-    @property
-    def receive(self) -> Callable[[bytes], int | None]:
-        """What libcurl hands the pieces of the answer's body to."""
-        # Made when it is needed: kept here, it would be a circle, and there are many of them.
-        return self.said.append if self.take is None else partial(self.take, self)
+    def receive(self, data: bytes) -> int | None:
+        """Take a piece of the answer's body, as libcurl hands it over."""
+        if self.take is not None:
+            return self.take(self, data)
+        self.said.append(data)
+        return None
 
     def take_said(self) -> bytes:
-        """The body that was kept in memory; it is let go of, since libcurl keeps the exchange."""
+        """The body that was kept in memory; it is let go of."""
         return b"".join(self.take_pieces())
 
     def take_pieces(self) -> list[bytes]:
         """As take_said(), in the pieces in which it came."""
-        pieces = self.said.copy()
-        self.said.clear()
+        pieces, self.said = self.said, []
         return pieces
 
     def begin_anew(self) -> None:

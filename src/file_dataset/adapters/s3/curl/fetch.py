@@ -16,8 +16,9 @@ from file_dataset.adapters.s3.curl.tasks import Task
 from file_dataset.domain.errors import FileDatasetError
 from file_dataset.domain.url import Url
 
-# Up to here a body waits in memory for its end, and is written at once.
-_SMALL: Final = 2**20
+# Up to here a body waits in memory for its end, and is written at once; of a larger one the
+# processor's cache would have lost the beginning by then.
+_SMALL: Final = 2**16
 
 
 class Fetch(Task):

@@ -13,7 +13,7 @@ import pycurl
 
 from file_dataset.adapters.libcurl.forks import inside
 from file_dataset.adapters.libcurl.multi import LONGEST_WAIT, Multi
-from file_dataset.adapters.s3.curl.easy import METHODS, Body, easy_handle
+from file_dataset.adapters.s3.curl.easy import METHODS, Channel
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.network import Network
 
@@ -31,10 +31,9 @@ class Handles:
     def __init__(self, network: Network, *, connections: int) -> None:
         self._network = network
         self._multi = Multi(connections=connections)
-        self._idle: dict[str, list[pycurl.Curl]] = {method: [] for method in METHODS}
-        self._busy: dict[Exchange, pycurl.Curl] = {}
-        self._bodies: dict[Exchange, Body] = {}
-        self._exchanges: dict[pycurl.Curl, Exchange] = {}
+        self._channels: dict[pycurl.Curl, Channel] = {}
+        self._idle: dict[str, list[Channel]] = {method: [] for method in METHODS}
+        self._busy = 0
         self._alarm, self._bell = os.pipe()
         # A pipe full of rings that nobody waits for is loud enough.
         os.set_blocking(self._bell, False)
@@ -44,39 +43,29 @@ class Handles:
 
     def __len__(self) -> int:
         """How many exchanges are under way."""
-        return len(self._busy)
+        return self._busy
 
     def start(self, exchange: Exchange, url: str, headers: Sequence[str]) -> None:
         """Begin an exchange."""
         idle = self._idle[exchange.method]
-        easy = idle.pop() if idle else easy_handle(exchange.method, self._network)
-        easy.setopt(pycurl.URL, url)
-        easy.setopt(pycurl.HTTPHEADER, headers)
-        easy.setopt(pycurl.HEADERFUNCTION, exchange.head.append)
-        easy.setopt(pycurl.WRITEFUNCTION, exchange.receive)
-        if exchange.body is not None:
-            body = self._bodies[exchange] = Body(exchange.body, once=exchange.once)
-            easy.setopt(pycurl.INFILESIZE_LARGE, len(exchange.body))
-            easy.setopt(pycurl.READFUNCTION, body.read)
-            easy.setopt(pycurl.SEEKFUNCTION, body.seek)
-        self._busy[exchange] = easy
-        self._exchanges[easy] = exchange
-        self._multi.handle.add_handle(easy)
+        channel = idle.pop() if idle else self._new(exchange.method)
+        channel.begin(exchange, url, headers)
+        self._busy += 1
+        self._multi.handle.add_handle(channel.easy)
 
     def stop(self, exchange: Exchange) -> None:
         """Break off an exchange, if it is under way."""
-        easy = self._busy.get(exchange)
-        if easy is not None:
-            # Its connection is closed.
-            with inside():
-                self._take_back(exchange, easy)
+        for channel in self._channels.values():
+            if channel.exchange is exchange:
+                # Its connection is closed.
+                with inside():
+                    self._take_back(channel, exchange)
 
     def stop_all(self) -> None:
         """Break off what is under way, and wait for what a server will write in any case."""
-        for exchange in list(self._busy):
-            body = self._bodies.get(exchange)
-            if body is None or not body.is_sent:
-                self.stop(exchange)
+        for channel in self._channels.values():
+            if channel.exchange is not None and not channel.is_sent:
+                self.stop(channel.exchange)
         while self._busy:
             for _ in self.wait(LONGEST_WAIT):
                 pass
@@ -95,19 +84,24 @@ class Handles:
         """Close all connections."""
         self.stop_all()
         with inside():
-            for easies in self._idle.values():
-                for easy in easies:
-                    easy.close()
+            for easy in self._channels:
+                easy.close()
             self._multi.close()
         self._close_pipe()
+
+    def _new(self, method: str) -> Channel:
+        channel = Channel(method, self._network)
+        self._channels[channel.easy] = channel
+        return channel
 
     def _ended(self) -> Iterator[Exchange]:
         left = 1
         while left:
             left, good, bad = self._multi.handle.info_read()
             for easy, fault, message in [*((easy, 0, "") for easy in good), *bad]:
+                channel = self._channels[easy]
                 # Whoever got to know of the end of another one may have stopped this one since.
-                exchange = self._exchanges.get(easy)
+                exchange = channel.exchange
                 if exchange is None:
                     continue
                 if fault:
@@ -116,22 +110,14 @@ class Handles:
                 exchange.status = easy.getinfo(pycurl.RESPONSE_CODE)
                 first, begun = pycurl.STARTTRANSFER_TIME, pycurl.PRETRANSFER_TIME
                 exchange.latency = easy.getinfo(first) - easy.getinfo(begun)
-                self._take_back(exchange, easy)
+                self._take_back(channel, exchange)
                 yield exchange
 
-    def _take_back(self, exchange: Exchange, easy: pycurl.Curl) -> None:
-        del self._busy[exchange], self._exchanges[easy]
-        self._multi.handle.remove_handle(easy)
-        # What it has to do with goes, and it stays: it would keep hundreds of bodies in memory.
-        easy.setopt(pycurl.WRITEFUNCTION, _nothing)
-        if self._bodies.pop(exchange, None) is not None:
-            easy.setopt(pycurl.READFUNCTION, _nothing)
-            easy.setopt(pycurl.SEEKFUNCTION, _nothing)
-        self._idle[exchange.method].append(easy)
-
-
-def _nothing(*_: object) -> None:
-    """What a transfer that is over calls, which is never."""
+    def _take_back(self, channel: Channel, exchange: Exchange) -> None:
+        self._busy -= 1
+        self._multi.handle.remove_handle(channel.easy)
+        channel.end(exchange)
+        self._idle[exchange.method].append(channel)
 
 
 def _close_all(*files: int) -> None:

@@ -158,13 +158,13 @@ class Parts:
 
     def receive(self, exchange: Exchange, data: bytes) -> int | None:
         """Take a piece of an answer. Raises Declined if the answer is something else."""
+        # libcurl brings 16 KiB at a time, so that this is called often.
         part = self._parts[exchange]
         if not (part.is_sound or self._brings(exchange, part)):
             exchange.said.append(data)
         elif part.offset + len(data) > part.stop:
             return self._put_beyond(part, data)
         else:
-            # libcurl brings 16 KiB at a time, so that this is called often.
             part.take(self._sink, data)
         return None
 

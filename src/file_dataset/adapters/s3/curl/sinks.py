@@ -111,7 +111,7 @@ class AtPath(Sink):
         # libcurl brings 16 KiB at a time, so that this is called often.
         try:
             while (written := os.pwrite(self._file, data, offset)) < len(data):
-                data = data[written:]
+                data = memoryview(data)[written:]
                 offset += written
         except OSError:
             with local_errors(Url.local(self._path)):
