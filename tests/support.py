@@ -31,6 +31,20 @@ def as_nobody() -> Iterator[Path]:
         shutil.rmtree(directory)
 
 
+def open_files() -> set[tuple[int, int, int]]:
+    """The files that this process has open: their numbers, and what they are.
+
+    Whoever looks whether more are open than before looks at which, and not at how many: what
+    others have left may be closed at any moment.
+    """
+    found = set()
+    for name in os.listdir("/dev/fd"):  # noqa: PTH208 - in one go
+        with contextlib.suppress(OSError):
+            status = os.fstat(int(name))
+            found.add((int(name), status.st_dev, status.st_ino))
+    return found
+
+
 def not_here(reason: object) -> NoReturn:
     """Skip a test of what this machine has not; CI has all of it, and is told."""
     if "CI" in os.environ:

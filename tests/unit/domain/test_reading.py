@@ -125,7 +125,7 @@ def test_a_loop_that_is_left_leaves_nothing_running():
     before = set(threading.enumerate())
     with closing(Reading(store, items, prefetch=30, threads=3).each(range(100))) as reading:
         assert [next(reading), next(reading)] == [b"0", b"1"]
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
     assert store.at_once == 0
 
 

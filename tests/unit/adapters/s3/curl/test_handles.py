@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import select
 import socket
 import weakref
@@ -12,16 +11,13 @@ from typing import Any
 
 import pycurl
 import pytest
+from tests.support import open_files
 
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.handles import Handles
 from file_dataset.adapters.s3.curl.network import Network
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nbytes"
-
-
-def open_files():
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - their number is all that counts
 
 
 class Server:
@@ -308,4 +304,4 @@ def test_nothing_stays_open(server):
             handles.close()
         del handles
         gc.collect()
-    assert open_files() == before
+    assert open_files() <= before

@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support import open_files
 
 from file_dataset.adapters.s3.curl.sinks import AtPath, InMemory
 from file_dataset.domain.errors import (
@@ -99,10 +100,6 @@ def path(tmp_path):
     return tmp_path / "file"
 
 
-def open_files():
-    return len(list(Path("/dev/fd").iterdir()))
-
-
 def names_in(directory):
     return sorted(each.name for each in directory.iterdir())
 
@@ -133,7 +130,7 @@ def test_nothing_is_left_of_a_file_that_is_dropped(path, begun):
 
     assert path.read_bytes() == b"old"
     assert names_in(path.parent) == ["file"]
-    assert open_files() == before
+    assert open_files() <= before
 
 
 def test_a_write_that_the_system_cuts_short_is_continued(path):
@@ -162,7 +159,7 @@ def test_nothing_is_left_after_an_error_of_the_system(path, call):
         in_pieces(path)
 
     assert names_in(path.parent) == []
-    assert open_files() == before
+    assert open_files() <= before
 
 
 def test_a_file_is_closed_once_whatever_becomes_of_it(path):
