@@ -45,8 +45,11 @@ def engine(request):
     return request.param
 
 
-def store_on(server, engine, **more):
-    config = Config(connect_timeout=1, read_timeout=1, s3={"addressing_style": "path"})
+def store_on(server, engine, *, patience=30, **more):
+    """A store, which waits for so many seconds; one is enough for what is silent alone."""
+    config = Config(
+        connect_timeout=patience, read_timeout=patience, s3={"addressing_style": "path"}
+    )
     return server.store(engine=engine, client_kwargs={"config": config}, **more)
 
 
@@ -74,7 +77,7 @@ class TestTransientFaults:
     @pytest.mark.parametrize("how", ["read", "download"])
     def test_a_body_that_is_cut_off(self, engine, how, body, then, tmp_path):
         with fault_server(broken_off(body, told=1_024, then=then)) as (server, _):
-            store = store_on(server, engine)
+            store = store_on(server, engine, patience=1)
             with pytest.raises(TransientError) as caught:
                 every_way_to_read(store, tmp_path / "file")[how]()
         assert caught.value.transient
@@ -108,7 +111,7 @@ class TestTransientFaults:
     @pytest.mark.parametrize("how", ["read", "span", "download", "stat"])
     def test_no_answer_or_none_of_http(self, engine, how, answer, then, tmp_path):
         with fault_server(lambda asked: Said(answer, then)) as (server, _):
-            store = store_on(server, engine)
+            store = store_on(server, engine, patience=1)
             with pytest.raises(TransientError) as caught:
                 every_way_to_read(store, tmp_path / "file")[how]()
         assert caught.value.transient
@@ -170,7 +173,7 @@ class TestTransientFaults:
                 waiting.connect_ex(full.getsockname())
             server = S3Server(f"http://127.0.0.1:{full.getsockname()[1]}", "key", "secret")
             with pytest.raises(TransientError, match="no answer in time") as caught:
-                store_on(server, engine).read(URL)
+                store_on(server, engine, patience=1).read(URL)
         assert caught.value.transient
 
     def test_what_retrying_makes_of_every_other_request(self, engine, tmp_path):
@@ -186,8 +189,10 @@ class TestTransientFaults:
             return next(faults) if asked.number % 2 else object_of(BODY)(asked)
 
         with fault_server(answer) as (server, _):
-            store = Retrying(store_on(server, engine), attempts=12, base=0.001)
             paths = [tmp_path / f"{number}" for number in range(40)]
+            # Between two faults of one request another one comes well, and is not asked again.
+            enough = len(paths) + 1
+            store = Retrying(store_on(server, engine), attempts=enough, base=0.001, cap=0.05)
             outcomes = list(store.run([Download(URL, path) for path in paths]))
         assert all(isinstance(outcome, Done) for outcome in outcomes)
         assert [path.read_bytes() for path in paths] == [BODY] * 40
@@ -420,7 +425,7 @@ class TestUploads:
             return answer if asked.number == 0 else object_of(BODY)(asked)
 
         with fault_server(first) as (server, _):
-            store = store_on(server, engine)
+            store = store_on(server, engine, patience=1)
             with pytest.raises(TransientError) as caught:
                 store.upload(tmp_path / "up", URL)
             assert caught.value.transient
