@@ -51,7 +51,7 @@ def isolated(fn, directory: Path, **options) -> Pipeline:
 @pytest.mark.parametrize("workers", [1, 3])
 def test_every_row_ends_once_whatever_the_function_does(workers, frame, tmp_path):
     keep = tmp_path / "keep"
-    result = isolated(misbehave, tmp_path, workers=workers, timeout=1, keep_failed=keep).run(frame)
+    result = isolated(misbehave, tmp_path, workers=workers, timeout=3, keep_failed=keep).run(frame)
 
     assert result.rows["id"].tolist() == [1, 2, 6]
     assert [Path(path).read_text() for path in result.rows["b.txt"]] == ["ONE", "TWO", "SIX"]
@@ -73,7 +73,7 @@ def test_every_row_ends_once_whatever_the_function_does(workers, frame, tmp_path
 
 
 def test_a_retry_is_isolated_too(frame, tmp_path):
-    result = isolated(misbehave, tmp_path, timeout=1).run(frame[frame["id"] == 4])
+    result = isolated(misbehave, tmp_path, timeout=60).run(frame[frame["id"] == 4])
     again = result.retry()
     assert again.failures["error"].tolist() == ["ProcessDiedError"]
 

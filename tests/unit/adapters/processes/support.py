@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +25,11 @@ class Leash:
         os.set_blocking(self._end, True)
         # As long as nobody else has the other end, so that reading waits.
         self._own = os.open(path, os.O_WRONLY)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a process has said that it holds on, which nobody has read yet."""
+        return bool(select.select([self._end], [], [], 0)[0])
 
     def wait_for_begin(self) -> None:
         """Wait until a process says that it holds on."""
