@@ -164,7 +164,7 @@ def test_a_loop_that_is_left_leaves_nothing_running(urls):
     for item in dataset:
         assert item == b"0"
         break
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
     assert dataset.state_dict()["position"] == 1
     assert len(list(dataset)) == MANY
 
@@ -196,8 +196,12 @@ def test_a_worker_of_a_loop_that_is_left_reads_nothing_more(urls):
     leaving = threading.Thread(target=items._shutdown_workers)
     leaving.start()
     (process,) = items._workers
+    given = 20
     while process.exitcode is None:
-        store.turns.release()
+        # Only to who waits for it: a process that is slow to end is not one that reads on.
+        if store.begun.value > given:
+            store.turns.release()
+            given += 1
         leaving.join(0.05)
     leaving.join()
     assert process.exitcode == 0
