@@ -153,14 +153,16 @@ class Wire:
     def __init__(self, options: Options, kill_at: int | None) -> None:
         self.count = 0
         self.kill_at = kill_at
+        self._counting = threading.Lock()
         events = options.s3_client.meta.events
         events.register_first("before-send.s3", self.note)
         events.register_last("needs-retry.s3", self.note)
 
     def note(self, **_: object) -> None:
-        if self.count == self.kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.count += 1
+        with self._counting:
+            if self.count == self.kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.count += 1
 
 
 class Door:

@@ -129,7 +129,7 @@ def s3_on_rclone(request, *, engine, over=""):
     server = request.getfixturevalue("rclone_s3" + over)
     server = attrs.evolve(server, deviations={**server.deviations, **RCLONE_DEVIATIONS})
     # It fails now and then where several writers make one directory, and asks to try again.
-    retrying = partial(Retrying, attempts=4, base=0.001)
+    retrying = partial(Retrying, attempts=8, base=0.001)
     place = on_server(server, engine=engine, around=retrying)
     return place._replace(unchecked=UNCHECKED_OVER_TLS if over else UNCHECKED_ON_RCLONE)
 

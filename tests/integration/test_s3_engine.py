@@ -209,7 +209,8 @@ class TestWhatIsLeft:
             assert server.counts.accepted - before <= 64
 
     def test_open_files_stay_as_many(self, static):
-        with static.store() as store:
+        # How many more connections are opened goes by how slow the server is at that moment.
+        with static.store(max_in_flight=64) as store:
             assert wrong(store, "first") == 0
             before = open_files()
             for number in range(50):

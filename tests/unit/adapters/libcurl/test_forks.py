@@ -21,7 +21,8 @@ def in_a_thread(function):
     return thread
 
 
-def test_a_fork_waits_until_nobody_is_inside():
+def test_a_fork_waits_until_nobody_is_inside(monkeypatch):
+    monkeypatch.setattr(forks, "_PATIENCE", 60.0)
     entered, leave, order = threading.Event(), threading.Event(), []
 
     def stay():
