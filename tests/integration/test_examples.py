@@ -57,6 +57,7 @@ def test_an_example_runs_by_itself(name, tmp_path):
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.xdist_group("ray")  # of which there is one cluster, and not one more elsewhere
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 def test_the_example_of_ray_runs_on_a_cluster(capfd):
     runpy.run_path(str(ROOT / "examples" / "on_ray.py"), run_name="__main__")
@@ -74,7 +75,9 @@ NOTEBOOK = ROOT / "examples" / "notebook.ipynb"
 EXECUTE = """
 import sys, nbclient, nbformat
 notebook = nbformat.read(sys.argv[1], as_version=4)
-nbclient.NotebookClient(notebook, timeout=100, kernel_name="python3").execute()
+nbclient.NotebookClient(
+    notebook, timeout=200, startup_timeout=200, kernel_name="python3"
+).execute()
 for cell in notebook.cells:
     for output in cell.get("outputs", []):
         print(output.get("text") or output["data"]["text/plain"])

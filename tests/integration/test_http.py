@@ -250,6 +250,7 @@ def test_a_certificate_of_nobody_is_not_trusted_unless_its_bundle_is_named(stati
         assert store.read(url) == b"key"
 
 
+@pytest.mark.timeout(300)  # each of four rounds has its own patience
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_children_that_are_forked_of_threads_at_work_read_over_tls(static_tls):
     urls = [Url.parse(f"{static_tls.endpoint}/bucket/{number}") for number in range(60)]
@@ -269,7 +270,7 @@ def test_children_that_are_forked_of_threads_at_work_read_over_tls(static_tls):
         reading.start()
         try:
             for _ in range(4):
-                assert ended(*[forked(is_right) for _ in range(3)], patience=20) == [0] * 3
+                assert ended(*[forked(is_right) for _ in range(3)]) == [0] * 3
         finally:
             stop.set()
             reading.join()

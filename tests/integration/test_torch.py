@@ -78,6 +78,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.timeout(300)  # four interpreters that load torch
 def test_ranks_share_the_items_and_so_do_their_spawned_workers(tmp_path):
     files = tmp_path / "files"
     files.mkdir()
@@ -95,7 +96,7 @@ def test_ranks_share_the_items_and_so_do_their_spawned_workers(tmp_path):
     ]
     found = []
     for rank in ranks:
-        said, _ = rank.communicate(timeout=100)
+        said, _ = rank.communicate(timeout=140)
         assert rank.returncode == 0
         batches, items = map(json.loads, said.splitlines())
         assert [item for batch in batches for item in batch] == items

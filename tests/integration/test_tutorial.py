@@ -86,6 +86,7 @@ def test_the_readme_does_what_it_says(tmp_path):
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.xdist_group("ray")
 def test_the_tutorial_does_what_it_says(tmp_path, ray_cluster):
     page = (ROOT / "docs/tutorial/from-files-to-a-cluster.md").read_text()
     page = page.replace(SERVED, free_address())
