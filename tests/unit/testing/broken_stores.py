@@ -524,7 +524,7 @@ class LooksBeforeItCreates(LocalStore):
             if Path(url.path).exists():
                 raise AlreadyExistsError("exists already")
             # So that others look meanwhile, however busy the machine is.
-            time.sleep(0.001)
+            time.sleep(0.01)
             mode = OVERWRITE
         super()._write(url, data, mode)
 
