@@ -33,6 +33,8 @@ def make_whole() -> None:
 
     S3Backend.complete_multipart_upload = complete  # type: ignore[method-assign]
     S3Response._key_response_post = _in_one_step(S3Response._key_response_post)  # type: ignore[method-assign]
+    # Aborts are deletions.
+    S3Response._key_response_delete = _in_one_step(S3Response._key_response_delete)  # type: ignore[method-assign]
 
 
 def _in_one_step(answer: Callable[..., Any]) -> Callable[..., Any]:
