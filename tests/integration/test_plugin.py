@@ -15,6 +15,8 @@ from file_dataset.domain.url import Url
 from file_dataset.testing import Finding, check_store
 
 PLUGIN = Path(__file__).parents[2] / "examples/sqlite_store"
+# Whoever imports it meanwhile writes there, under names that are gone at once.
+COMPILED = shutil.ignore_patterns("__pycache__")
 # A database on a disk waits for it at each of the kit's thousands of writes.
 MEMORY = Path("/dev/shm")
 PIP = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
@@ -59,7 +61,7 @@ def install(source, place):
 def place(tmp_path_factory):
     """A directory where the plug-in is installed."""
     directory = tmp_path_factory.mktemp("installed")
-    shutil.copytree(PLUGIN, directory / "source")
+    shutil.copytree(PLUGIN, directory / "source", ignore=COMPILED)
     install(directory / "source", directory / "place")
     return directory / "place"
 
@@ -100,7 +102,7 @@ def test_without_it_the_scheme_is_unknown(tmp_path):
 
 def test_a_second_claim_is_refused_with_both_names(place, tmp_path):
     source = tmp_path / "source"
-    shutil.copytree(PLUGIN, source)
+    shutil.copytree(PLUGIN, source, ignore=COMPILED)
     project = source / "pyproject.toml"
     project.write_text(project.read_text().replace("sqlite-for-file-dataset", "another-sqlite"))
     install(source, tmp_path / "place")
