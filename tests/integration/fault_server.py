@@ -147,11 +147,12 @@ class _Faulty:
         self._threads[0].start()
 
     def close(self) -> None:
-        # Closing alone does not wake who waits in accept() or recv().
-        for each in (self._listening, *self._held):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+        # Closing alone does not wake who waits in accept() or recv(). All that are held are known
+        # once nobody is let in any more.
+        _shut(self._listening)
         self._threads[0].join()
+        for each in self._held:
+            _shut(each)
         for thread in self._threads[1:]:
             thread.join()
         for each in (self._listening, *self._held):
@@ -199,6 +200,11 @@ class _Faulty:
             asked = Asked(len(self.asked), method, path, headers, body)
             self.asked.append(asked)
         return asked
+
+
+def _shut(open_still: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        open_still.shutdown(socket.SHUT_RDWR)
 
 
 def _lines(file: BinaryIO) -> list[bytes]:

@@ -66,10 +66,17 @@ class Relay:
             end = found.end()
         return said[max(end, len(said) - _LONGEST_LINE) :]
 
-    def close(self) -> None:
+    def refuse(self) -> None:
+        """Let nobody in any more."""
         self._listening.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Break off all connections, of which none is added any more."""
         self._listening.close()
         for each in self._held:
+            # Closing alone does not wake who waits in recv().
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
             each.close()
 
 
@@ -82,5 +89,6 @@ def relay(endpoint: str) -> Iterator[Relay]:
     try:
         yield relay
     finally:
-        relay.close()
+        relay.refuse()
         thread.join()
+        relay.close()
