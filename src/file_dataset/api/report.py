@@ -63,8 +63,8 @@ class Report:
     def __init__(self, table: RowTable, columns: Sequence[str] = ()) -> None:
         self._table = table
         self._states = bytearray(len(table.positions))
-        for row in table.rows:
-            self._states[table.positions[row.id]] = _OPEN
+        for row_id in table.rows.ids:
+            self._states[table.positions[row_id]] = _OPEN
         # Of each file column: the first row that has it, and the how-manieth file of that it is.
         self._ranks = {name: (-1, rank) for rank, name in enumerate(columns)}
         self._urls = {name: self._blank() for name in columns}
@@ -84,9 +84,9 @@ class Report:
 
     def close(self, stop: Stop) -> None:
         """Take in that the rows without a result are not going to have one."""
-        for row in self._table.rows:
-            if self._states[self._table.positions[row.id]] == _OPEN:
-                self.take(stop.not_run(row.id))
+        for row_id in self._table.rows.ids:
+            if self._states[self._table.positions[row_id]] == _OPEN:
+                self.take(stop.not_run(row_id))
 
     @property
     def done(self) -> int:

@@ -58,7 +58,7 @@ class Publishing:
     ) -> Iterator[RowResult[Url]]:
         """Each row with the URLs of its published files, or what kept it from that, in order."""
         # A single file is seen whole or not at all in any case.
-        are_single = all(len(row.sources) <= 1 for row in rows)
+        are_single = not any(map(_has_several, rows))
         is_free = self.prepares and self.mode is OVERWRITE and not are_single
         if is_free and self.store.can(Prepare, self.into):
             return self._publish_prepared(rows)
@@ -119,27 +119,28 @@ class Publishing:
 
     def _publish_checked(self, rows: Sequence[Row]) -> Iterator[RowResult[Url]]:
         # A single file is its own check.
-        several = [row for row in rows if len(row.sources) > 1]
+        several = list(filter(_has_several, rows))
         checks = run_rows(self.store, several, lambda _, __, url: Stat(url), stage="write")
         bad = {check.row_id: check for check in checks if isinstance(check, RowFailure)}
         if self.mode is CREATE:
             whole = [row for row in several if row.id not in bad]
             bad.update({failure.row_id: failure for failure in self._there(whole)})
         sound = [row for row in rows if row.id not in bad]
+        targets: list[dict[str, Url | None]] = [dict.fromkeys(row.files) for row in sound]
 
         def write(position: int, name: str, source: Url) -> Request[None]:
-            target = self._contained(sound[position], name)
+            target = targets[position][name] = self._contained(sound[position], name)
             if source.is_local:
                 return Upload(source.path, target, self.mode)
             return Copy(source, target, self.mode)
 
-        written = run_rows(self.store, sound, write, stage="write")
+        written = zip(run_rows(self.store, sound, write, stage="write"), targets, strict=True)
         for row in rows:
             if row.id in bad:
                 yield bad[row.id]
             else:
-                result = next(written)
-                yield self._done(row) if isinstance(result, RowDone) else result
+                result, published = next(written)
+                yield RowDone(row, published) if isinstance(result, RowDone) else result
 
     def _there(self, rows: Sequence[Row]) -> Iterator[RowFailure]:
         """The rows of which some files are there, which are not to be written then."""
@@ -153,3 +154,7 @@ class Publishing:
                 error = AlreadyExistsError(f"{found[0].redacted} is there already")
                 causes = (Cause.of(error, file="", url=found[0]),)
                 yield RowFailure(settled.row.id, "write", causes)
+
+
+def _has_several(row: Row) -> bool:
+    return len(row.files) > 1 and len(row.sources) > 1

@@ -43,7 +43,20 @@ def _as_text(path: str | os.PathLike[str]) -> str:
     return os.fspath(path)
 
 
-_is_mode = instance_of((Unconditional, IfMatch))
+_is_known_mode = instance_of((Unconditional, IfMatch))
+
+
+def _is_mode(request: object, attribute: attrs.Attribute[WriteMode], value: WriteMode) -> None:
+    if value is not OVERWRITE:
+        _is_known_mode(request, attribute, value)
+
+
+_is_known_span = optional(instance_of(Span))
+
+
+def _is_span(request: object, attribute: attrs.Attribute[Span | None], value: Span | None) -> None:
+    if value is not None:
+        _is_known_span(request, attribute, value)
 
 
 class Request(Generic[T_co]):
@@ -90,7 +103,7 @@ class Read(Request[bytes]):
     """Read an object, or a span of it, into memory."""
 
     url: Url = attrs.field(validator=_names_an_object)
-    span: Span | None = attrs.field(default=None, validator=optional(instance_of(Span)))
+    span: Span | None = attrs.field(default=None, validator=_is_span)
 
 
 @attrs.frozen

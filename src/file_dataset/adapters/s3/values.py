@@ -111,7 +111,11 @@ def within(data: bytes, content_range: str, url: Url, span: Span) -> bytes:
 
 def status_of_file(path: str | os.PathLike[str]) -> os.stat_result:
     """What the system tells of a regular file. Raises UnsupportedError for anything else."""
-    status = os.stat(path)
+    return regular(os.stat(path), path)
+
+
+def regular(status: os.stat_result, path: str | os.PathLike[str]) -> os.stat_result:
+    """What the system tells of a file, if that is a regular one."""
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, "is a directory", os.fspath(path))
     if not stat.S_ISREG(status.st_mode):

@@ -36,6 +36,7 @@ class Exchange:
         fault: libcurl's number for what went wrong; 0 if it came to an answer.
         message: What libcurl says of it.
         latency: Seconds between the end of the request and the first byte of the answer.
+        raised: What taking its body raised, so that it was broken off.
         received: How many bytes of the body came, if it broke off.
         sent: When it was sent, in seconds since some moment.
         served: How many others had been served when it was refused last for coming too fast.
@@ -55,6 +56,7 @@ class Exchange:
         "passed_over",
         "payload",
         "query",
+        "raised",
         "received",
         "said",
         "sent",
@@ -91,6 +93,7 @@ class Exchange:
         self.fault: int = 0
         self.message: str = ""
         self.latency: float = 0.0
+        self.raised: Exception | None = None
         self.received: int = 0
         self.sent: float = 0.0
         self.served: int = 0
@@ -98,9 +101,14 @@ class Exchange:
 
     def receive(self, data: bytes) -> int | None:
         """Take a piece of the answer's body, as libcurl hands it over."""
-        if self.take is not None:
-            return self.take(self, data)
-        self.said.append(data)
+        # It would not let an exception through.
+        try:
+            if self.take is not None:
+                return self.take(self, data)
+            self.said.append(data)
+        except Exception as raised:  # noqa: BLE001 - told by who asked
+            self.raised = raised
+            return BREAK_OFF
         return None
 
     def take_said(self) -> bytes:

@@ -8,7 +8,7 @@ from typing import Final
 from file_dataset.adapters.s3.carried import Declined
 from file_dataset.adapters.s3.checksums import ASKING, check
 from file_dataset.adapters.s3.curl.answers import described
-from file_dataset.adapters.s3.curl.exchange import BREAK_OFF, Exchange
+from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.parts import Parts, Terms
 from file_dataset.adapters.s3.curl.places import Place
 from file_dataset.adapters.s3.curl.sinks import Sink
@@ -41,7 +41,6 @@ class Fetch(Task):
         self._terms = terms
         self._in_memory = 0
         self._parts: Parts | None = None
-        self._fault: Exception | None = None
 
     def begin(self) -> Exchange:
         """The request for all of it."""
@@ -59,8 +58,8 @@ class Fetch(Task):
 
     def broke(self, exchange: Exchange, error: FileDatasetError) -> object:
         """As end(), if what is missing can be asked for once more."""
-        if self._fault is not None:
-            raise self._fault from error
+        if exchange.raised is not None:
+            raise exchange.raised from error
         if self._parts is None:
             raise error
         return self._parts.broke(exchange, error)
@@ -79,19 +78,15 @@ class Fetch(Task):
         return Exchange(self, "GET", self._receive, headers=headers)
 
     def _receive(self, exchange: Exchange, data: bytes) -> int | None:
-        # Called by libcurl, which an exception would not pass through.
-        try:
-            if self._parts is not None:
-                return self._parts.receive(exchange, data)
+        if self._parts is None:
             exchange.said.append(data)
             self._in_memory += len(data)
-            if self._in_memory > _SMALL:
-                self._parts = Parts(self.url, self._sink, self._terms, self._ask, exchange)
-                return self._parts.receive(exchange, exchange.take_said())
-        except Exception as fault:  # noqa: BLE001 - raised again by broke()
-            self._fault = fault
-            return BREAK_OFF
-        return None
+            if self._in_memory <= _SMALL:
+                return None
+            self._parts = Parts(self.url, self._sink, self._terms, self._ask, exchange)
+            data = exchange.take_said()
+        exchange.take = self._parts.receive
+        return self._parts.receive(exchange, data)
 
 
 _ASKED: Final = (ASKING,)

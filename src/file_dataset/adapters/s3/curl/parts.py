@@ -158,11 +158,15 @@ class Parts:
 
     def receive(self, exchange: Exchange, data: bytes) -> int | None:
         """Take a piece of an answer. Raises Declined if the answer is something else."""
-        # libcurl brings 16 KiB at a time, so that this is called often.
         part = self._parts[exchange]
-        if not (part.is_sound or self._brings(exchange, part)):
+        end = part.offset + len(data)
+        if part.is_sound and end <= part.stop and part.sum is None:
+            # libcurl brings 16 KiB at a time, so that this is called often.
+            self._sink.put(part.offset, data)
+            part.offset = end
+        elif not (part.is_sound or self._brings(exchange, part)):
             exchange.said.append(data)
-        elif part.offset + len(data) > part.stop:
+        elif end > part.stop:
             return self._put_beyond(part, data)
         else:
             part.take(self._sink, data)

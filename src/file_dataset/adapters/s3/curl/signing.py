@@ -11,16 +11,22 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from time import gmtime, strftime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 import attrs
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
 """The payload of a request whose body is not signed."""
 
 EMPTY = sha256(b"").hexdigest()
 """The payload of a request without a body."""
+
+# What HMAC mixes its key with, inside and outside.
+_PADS = (0x36, 0x5C)
 
 _plain = re.compile(r"[A-Za-z0-9/~._-]*").fullmatch
 
@@ -89,13 +95,15 @@ def signed(
     stamp = _stamp(int(now))
     common = _common(host, stamp, keys.token, tuple(headers))
     request = f"{method}\n{path}\n{query}\n{common.before}{payload}{common.after}{payload}"
-    valid = f"{stamp[:8]}/{scope.region}/{scope.service}/aws4_request"
+    valid, inner, outer = _signing(keys.secret_key, stamp[:8], scope.region, scope.service)
     claim = f"AWS4-HMAC-SHA256\n{stamp}\n{valid}\n{sha256(request.encode()).hexdigest()}"
-    signing = _signing(keys.secret_key, stamp[:8], scope.region, scope.service).copy()
-    signing.update(claim.encode())
+    # An HMAC (RFC 2104) that has begun with its key, in half the time that hmac takes to copy one.
+    proof, seal = inner.copy(), outer.copy()
+    proof.update(claim.encode())
+    seal.update(proof.digest())
     authorization = (
         f"Authorization: AWS4-HMAC-SHA256 Credential={keys.access_key}/{valid}, "
-        f"SignedHeaders={common.names}, Signature={signing.hexdigest()}"
+        f"SignedHeaders={common.names}, Signature={seal.hexdigest()}"
     )
     return [f"X-Amz-Content-SHA256: {payload}", *common.lines, authorization]
 
@@ -147,9 +155,10 @@ def _stamp(second: int) -> str:
 
 
 @lru_cache(maxsize=16)
-def _signing(secret_key: str, day: str, region: str, service: str) -> hmac.HMAC:
-    """What signs on that day, to be copied: that takes half as long as to begin with the key."""
+def _signing(secret_key: str, day: str, region: str, service: str) -> tuple[str, Hash, Hash]:
+    """Where and when signatures are valid, and the two hashes that a key of that day begins."""
     key = f"AWS4{secret_key}".encode()
     for part in (day, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
-    return hmac.new(key, digestmod="sha256")
+    inner, outer = (sha256(bytes(each ^ pad for each in key.ljust(64, b"\0"))) for pad in _PADS)
+    return f"{day}/{region}/{service}/aws4_request", inner, outer

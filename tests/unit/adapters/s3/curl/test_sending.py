@@ -3,7 +3,9 @@ from __future__ import annotations
 import array
 import hashlib
 import os
+import socket
 import urllib.parse
+from pathlib import Path
 from unittest import mock
 
 import attrs
@@ -156,8 +158,11 @@ class TestSendFile:
     def test_what_is_no_file_is_not_sent(self, tmp_path):
         (tmp_path / "directory").mkdir()
         os.mkfifo(tmp_path / "pipe")
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(tmp_path / "socket"))
         for name, kind in [
             ("directory", UnsupportedError),
+            ("socket", UnsupportedError),
             ("pipe", UnsupportedError),
             ("missing", NotFoundError),
         ]:
@@ -168,12 +173,31 @@ class TestSendFile:
             assert name in str(value)
             assert not asked
 
-    def test_a_file_that_changes_while_it_is_read_is_not_sent(self, path, tmp_path):
-        (tmp_path / "before").write_bytes(DATA)
-        before = (tmp_path / "before").stat()
-        with mock.patch(
-            "file_dataset.adapters.s3.curl.sending.status_of_file", return_value=before
-        ):
+    def test_a_file_that_comes_in_pieces_is_sent_whole(self, path):
+        read = os.read
+        with mock.patch("os.read", lambda file, size: read(file, min(size, 7))):
+            value, (asked,) = carried_out(lambda: SendFile(URL, PLACE, path, most=101), Answer(200))
+
+        assert value is None
+        assert asked.body == DATA
+
+    def test_a_file_whose_size_nobody_tells_is_sent_whole(self):
+        told = Path("/proc/self/cmdline")
+        value, (asked,) = carried_out(lambda: SendFile(URL, PLACE, told, most=10**6), Answer(200))
+
+        assert value is None
+        assert asked.body == told.read_bytes() != b""
+
+    @pytest.mark.parametrize("then", [DATA + b"!", DATA[:-1], b""], ids=len)
+    def test_a_file_that_changes_while_it_is_read_is_not_sent(self, path, then):
+        read = os.read
+
+        def read_and_write(file, size):
+            data = read(file, size // 2)
+            path.write_bytes(then)
+            return data
+
+        with mock.patch("os.read", read_and_write):
             value, asked = carried_out(lambda: SendFile(URL, PLACE, path, most=101), Answer(200))
 
         assert isinstance(value, IntegrityError)
