@@ -58,10 +58,8 @@ class Fetch(Task):
 
     def broke(self, exchange: Exchange, error: FileDatasetError) -> object:
         """As end(), if what is missing can be asked for once more."""
-        if exchange.raised is not None:
-            raise exchange.raised from error
-        if self._parts is None:
-            raise error
+        if self._parts is None or exchange.raised is not None:
+            return super().broke(exchange, error)
         return self._parts.broke(exchange, error)
 
     def exchanges(self) -> Sequence[Exchange]:
