@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -50,3 +51,17 @@ def not_here(reason: object) -> NoReturn:
     if "CI" in os.environ:
         pytest.fail(f"CI leaves nothing out: {reason}")
     pytest.skip(str(reason))
+
+
+@contextlib.contextmanager
+def more_open_files_than_select_sees() -> Iterator[None]:
+    """A process in which whatever is opened has a number above 1,023."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert hard >= 4_096
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4_096, hard))
+    with contextlib.ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        while (file := os.open(os.devnull, os.O_RDONLY)) < 1_100:
+            opened.callback(os.close, file)
+        opened.callback(os.close, file)
+        yield

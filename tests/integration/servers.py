@@ -20,6 +20,7 @@ from typing import Any
 import attrs
 from tests import whole_moto
 from tests.integration.authority import Certificates
+from tests.integration.own_process import serving
 
 from file_dataset.adapters.s3 import S3Options, S3Store
 from file_dataset.domain.url import Url
@@ -183,16 +184,7 @@ def answers(endpoint: str) -> bool:
 @contextlib.contextmanager
 def moto_server() -> Iterator[S3Server]:
     """moto's server, in a process of its own, which ends with its standard input."""
-    with subprocess.Popen(
-        [sys.executable, whole_moto.__file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        port = process.stdout.readline().strip()
-        assert port, "moto's server did not start"
+    with serving(whole_moto.__file__) as port:
         yield S3Server(
             f"http://127.0.0.1:{port}",
             "any-access-key",

@@ -10,7 +10,6 @@ import contextlib
 import json
 import math
 import ssl
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -96,16 +95,11 @@ def static_server(
         limiter: Whether it counts by tokens, of which it keeps a few, or anew in each second.
         tls: By what it is known, if it speaks TLS.
     """
+    # Not by the server itself, which is a program and has no such path.
+    from tests.integration.own_process import serving
+
     files = [str(tls.certificate), str(tls.key)] if tls else ["", ""]
-    with subprocess.Popen(
-        [sys.executable, __file__, json.dumps([rate, limiter, *files])],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        port = process.stdout.readline().strip()
-        assert port, "the server did not start"
+    with serving(__file__, json.dumps([rate, limiter, *files])) as port:
         scheme = "https" if tls else "http"
         yield StaticServer(f"{scheme}://127.0.0.1:{port}", None if tls is None else tls.authority)
 

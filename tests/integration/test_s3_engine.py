@@ -6,13 +6,13 @@ import contextlib
 import gc
 import multiprocessing
 import os
-import resource
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.forking import ended, forked
 from tests.integration.static_server import static_server
+from tests.support import more_open_files_than_select_sees
 
 from file_dataset.domain.errors import StoreError
 from file_dataset.domain.outcomes import Done, Failed
@@ -229,16 +229,8 @@ class TestWhatIsLeft:
         assert open_files() <= before
 
     def test_more_files_may_be_open_than_select_can_see(self, static):
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        assert hard >= 4_096
-        resource.setrlimit(resource.RLIMIT_NOFILE, (4_096, hard))
-        with contextlib.ExitStack() as opened:
-            opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
-            while (file := os.open(os.devnull, os.O_RDONLY)) < 1_100:
-                opened.callback(os.close, file)
-            opened.callback(os.close, file)
-            with static.store() as store:
-                assert wrong(store, "above") == 0
+        with more_open_files_than_select_sees(), static.store() as store:
+            assert wrong(store, "above") == 0
 
 
 class TestLimits:

@@ -28,6 +28,8 @@ _MARK = ".file_dataset-"
 
 # How many pieces are written by one call, of which Linux and macOS take 1,024.
 _AT_ONCE = 512
+# What is read at once of a file that did not come whole.
+_PIECE = 2**20
 
 # What no other process has in its temporary names; it is drawn once, since there are many of them.
 _ours = os.urandom(16).hex()
@@ -233,6 +235,22 @@ def _write(file: int, data: bytes, *, written: int) -> None:
         written += os.write(file, memoryview(data)[written:])
 
 
+def read_unchanged(file: int, path: str | os.PathLike[str], status: os.stat_result) -> bytes:
+    """What is in an open file. Raises IntegrityError unless it is the same then as it was before.
+
+    Args:
+        file: Its descriptor, at its beginning.
+        path: What it is called.
+        status: What it was before.
+    """
+    content = os.read(file, status.st_size + 1)
+    # Not all file systems give all at once, nor tell how much there is, as /proc does not.
+    while len(content) != status.st_size and (more := os.read(file, _PIECE)):
+        content += more
+    refuse_changed(path, status, os.fstat(file))
+    return content
+
+
 def small_file(path: str, *, most: int) -> bytes | None:
     """What is in a regular file of at most so many bytes that nobody writes to; else None."""
     try:
@@ -242,8 +260,7 @@ def small_file(path: str, *, most: int) -> bytes | None:
             status = os.fstat(file)
             if not stat.S_ISREG(status.st_mode) or status.st_size > most:
                 return None
-            content = os.read(file, most + 1)
-            refuse_changed(path, status, os.fstat(file))
+            content = read_unchanged(file, path, status)
         finally:
             os.close(file)
     except (OSError, IntegrityError):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 from attrs.validators import deep_iterable, instance_of, matches_re, optional
@@ -25,7 +25,7 @@ from file_dataset.domain.url import Url
 T_co = TypeVar("T_co", covariant=True)
 
 Data: TypeAlias = bytes | bytearray | memoryview
-
+_Validator: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], object]
 
 _is_url = instance_of(Url)
 
@@ -43,20 +43,17 @@ def _as_text(path: str | os.PathLike[str]) -> str:
     return os.fspath(path)
 
 
-_is_known_mode = instance_of((Unconditional, IfMatch))
+def _unless(usual: object, validator: _Validator) -> _Validator:
+    """A validator that is not asked about what nearly every request has; there are many."""
+
+    def check(request: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if value is not usual:
+            validator(request, attribute, value)
+
+    return check
 
 
-def _is_mode(request: object, attribute: attrs.Attribute[WriteMode], value: WriteMode) -> None:
-    if value is not OVERWRITE:
-        _is_known_mode(request, attribute, value)
-
-
-_is_known_span = optional(instance_of(Span))
-
-
-def _is_span(request: object, attribute: attrs.Attribute[Span | None], value: Span | None) -> None:
-    if value is not None:
-        _is_known_span(request, attribute, value)
+_is_mode = _unless(OVERWRITE, instance_of((Unconditional, IfMatch)))
 
 
 class Request(Generic[T_co]):
@@ -103,7 +100,7 @@ class Read(Request[bytes]):
     """Read an object, or a span of it, into memory."""
 
     url: Url = attrs.field(validator=_names_an_object)
-    span: Span | None = attrs.field(default=None, validator=_is_span)
+    span: Span | None = attrs.field(default=None, validator=_unless(None, instance_of(Span)))
 
 
 @attrs.frozen

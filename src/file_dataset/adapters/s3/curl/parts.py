@@ -159,16 +159,12 @@ class Parts:
     def receive(self, exchange: Exchange, data: bytes) -> int | None:
         """Take a piece of an answer. Raises Declined if the answer is something else."""
         part = self._parts[exchange]
-        end = part.offset + len(data)
-        if part.is_sound and end <= part.stop and part.sum is None:
-            # libcurl brings 16 KiB at a time, so that this is called often.
-            self._sink.put(part.offset, data)
-            part.offset = end
-        elif not (part.is_sound or self._brings(exchange, part)):
+        if not (part.is_sound or self._brings(exchange, part)):
             exchange.said.append(data)
-        elif end > part.stop:
+        elif part.offset + len(data) > part.stop:
             return self._put_beyond(part, data)
         else:
+            # libcurl brings 16 KiB at a time, so that this is called often.
             part.take(self._sink, data)
         return None
 

@@ -17,7 +17,7 @@ from file_dataset.adapters.s3.meanings import ConflictError
 from file_dataset.adapters.s3.multipart import Part
 from file_dataset.adapters.s3.values import regular, status_of_file
 from file_dataset.domain.errors import FileDatasetError, StoreError
-from file_dataset.domain.files import local_errors, refuse_changed
+from file_dataset.domain.files import local_errors, read_unchanged
 from file_dataset.domain.objects import OVERWRITE, IfMatch, WriteMode
 from file_dataset.domain.requests import Data
 from file_dataset.domain.url import Url
@@ -140,27 +140,18 @@ class SendFile(Send):
             # Without waiting for who would write to a pipe.
             file = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
             try:
-                self._data = self._content(file)
+                status = regular(os.fstat(file), self._path)
+                if status.st_size >= self._most:
+                    raise Declined
+                self._data = read_unchanged(file, self._path, status)
             finally:
                 os.close(file)
         except OSError:
             with local_errors(Url.local(self._path)):
-                # Which has better words for what can not even be opened, as a socket cannot.
+                # Which has better words for what cannot even be opened, as a socket cannot.
                 status_of_file(self._path)
                 raise
         return super().begin()
-
-    def _content(self, file: int) -> bytes:
-        """What is in the file, which stays as it is meanwhile. Raises Declined if it is large."""
-        before = regular(os.fstat(file), self._path)
-        if before.st_size >= self._most:
-            raise Declined
-        content = os.read(file, before.st_size + 1)
-        # Not all file systems give all at once, nor tell how much there is, as /proc does not.
-        while len(content) != before.st_size and (more := os.read(file, self._most)):
-            content += more
-        refuse_changed(self._path, before, os.fstat(file))
-        return content
 
 
 def upload_query(upload: str) -> str:
