@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
+from itertools import repeat
 from pathlib import Path
 
 import attrs
@@ -32,6 +33,7 @@ _PATIENCE = 300
 _BRIEF, _LAST = 200, 6
 # What the work takes besides the objects' bytes.
 _BESIDE = 2**28
+_BLOCK = bytes(2**20)
 
 
 @attrs.frozen
@@ -133,11 +135,11 @@ def have_memory(family: Family) -> None:
     What is free for two seconds it may take away, and to get it again takes several times as long
     as to fill it. Who takes long to import would pay for that, and the next one would not.
     """
-    memory = os.memfd_create("memory")
-    try:
-        os.posix_fallocate(memory, 0, _BESIDE + 3 * family.count * family.size)
-    finally:
-        os.close(memory)
+    # Written, since room that is only set aside is had when it is written to; and through a file,
+    # since what a process had in its own memory counts as its peak.
+    blocks = (_BESIDE + 3 * family.count * family.size) // len(_BLOCK)
+    with os.fdopen(os.memfd_create("memory"), "wb", buffering=0) as memory:
+        memory.writelines(repeat(_BLOCK, blocks))
 
 
 def main() -> None:
