@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import mmap
 import os
 import shutil
 import signal
@@ -16,7 +17,6 @@ import sys
 import tempfile
 import time
 import traceback
-from itertools import repeat
 from pathlib import Path
 
 import attrs
@@ -33,7 +33,6 @@ _PATIENCE = 300
 _BRIEF, _LAST = 200, 6
 # What the work takes besides the objects' bytes.
 _BESIDE = 2**28
-_BLOCK = bytes(2**20)
 
 
 @attrs.frozen
@@ -135,11 +134,14 @@ def have_memory(family: Family) -> None:
     What is free for two seconds it may take away, and to get it again takes several times as long
     as to fill it. Who takes long to import would pay for that, and the next one would not.
     """
-    # Written, since room that is only set aside is had when it is written to; and through a file,
-    # since what a process had in its own memory counts as its peak.
-    blocks = (_BESIDE + 3 * family.count * family.size) // len(_BLOCK)
-    with os.fdopen(os.memfd_create("memory"), "wb", buffering=0) as memory:
-        memory.writelines(repeat(_BLOCK, blocks))
+    size = _BESIDE + 3 * family.count * family.size
+    for advice in (mmap.MADV_HUGEPAGE, mmap.MADV_NOHUGEPAGE):
+        with mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+            memory.madvise(advice)
+            for place in range(0, size, mmap.PAGESIZE):
+                memory[place] = 1
+    # That was no part of the work: the peak begins anew with what there is.
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def main() -> None:
