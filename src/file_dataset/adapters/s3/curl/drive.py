@@ -28,8 +28,10 @@ from file_dataset.domain.errors import FileDatasetError, ThrottledError, Unauthe
 _FOR_BOTO3: Final = frozenset({301, 302, 303, 305, 307, 308, 400})
 # How often a request may be refused for coming too fast while others, sent as fast, are served.
 _PASSED_OVER: Final = 20
-# Bytes that may be in memory on their way to the server.
+# Bytes that may be in memory on their way to the server, however far it is.
 _IN_MEMORY: Final = 2**26
+# So many requests are under way at least, even if they take more than what a near server calls for.
+_FEW: Final = 8
 
 MakeTask: TypeAlias = Callable[[], Task]
 
@@ -99,7 +101,7 @@ class Drive:
         """Send what may be sent; gives the seconds until more may, infinity if that depends."""
         # Asked for anew each time that something leaves, since those that expire are renewed.
         self._keys_now = None
-        while self._sending < _IN_MEMORY:
+        while not self._sending or self._has_room():
             now = self._clock()
             wait = self._pace.wait(len(self._handles), now)
             if wait:
@@ -112,6 +114,11 @@ class Drive:
             except Declined as why:
                 self._give_up(exchange.task, why, carried)
         return math.inf
+
+    def _has_room(self) -> bool:
+        """Whether another body may be in memory: of more than is needed, none is in a cache."""
+        is_little = self._sending < self._pace.bytes_at_once or len(self._handles) < _FEW
+        return is_little and self._sending < _IN_MEMORY
 
     def _begin_next(self, carried: list[Carried]) -> Exchange | None:
         while (following := self._next()) is not None:

@@ -11,9 +11,11 @@ from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.network import Network
 
 _BUFFER: Final = 256 * 1024
-# What is read at a time of a body that is sent: of more, each piece would be new memory of the
-# system's, which takes longer to get than to fill.
-_SENT: Final = 64 * 1024
+# What libcurl reads at a time of a body that is sent. One that fits is given to it as it is.
+_SENT: Final = 320 * 1024
+# What it is given of a larger one: more would be new memory of the system's each time, which takes
+# longer to get than to fill.
+_PIECE: Final = 64 * 1024
 
 _SETTINGS: Final[dict[int, object]] = {
     # Signals for timeouts would end a program that has other threads.
@@ -128,8 +130,12 @@ class Body:
 
     def read(self, size: int) -> bytes:
         """The next so many bytes."""
-        sent = self._sent
-        piece = bytes(self._data[sent : sent + size])
+        data, sent = self._data, self._sent
+        whole = data.obj
+        if not sent and isinstance(whole, bytes) and len(whole) == len(data) <= size:
+            piece = whole
+        else:
+            piece = bytes(data[sent : sent + min(size, _PIECE)])
         self._sent = sent + len(piece)
         return piece
 

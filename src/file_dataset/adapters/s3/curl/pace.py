@@ -9,6 +9,8 @@ from file_dataset.adapters.s3.curl.rate import LONGEST_PAUSE, PER_SECOND, Rate
 
 # What keeps a server on the same machine busy, and a client's interpreter too.
 _LEAST: Final = 64
+# Bytes of bodies that may be under way for each request that may: 2 GB a second.
+_EACH: Final = 2**17
 # How often the shortest latency is made a little longer, so that a lucky one is forgotten.
 _FORGET_EVERY: Final = 0.25
 _FORGET: Final = 1.025
@@ -38,6 +40,11 @@ class Pace:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._limit} at once, {self._rate!r})"
+
+    @property
+    def bytes_at_once(self) -> int:
+        """How much may be on its way to the server, for it to be busy at this distance."""
+        return self._limit * _EACH
 
     def wait(self, under_way: int, now: float) -> float:
         """Seconds until another request may be sent; infinity while too many are under way."""

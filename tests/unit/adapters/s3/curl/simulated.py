@@ -149,8 +149,9 @@ class Handles:
 class Unhurried:
     """A pace that is always the same, and takes notes."""
 
-    def __init__(self, most: int = 4) -> None:
+    def __init__(self, most: int = 4, *, bytes_at_once: int = 2**40) -> None:
         self.served = 0
+        self.bytes_at_once = bytes_at_once
         self.pauses: list[float] = []
         self.may_wait = True
         self._most = most

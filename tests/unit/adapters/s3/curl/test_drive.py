@@ -326,6 +326,16 @@ def test_the_bytes_that_are_being_sent_are_few_and_all_arrive(sizes, seed, most)
     assert handles.most_bytes < 100 + max(sizes, default=1)
 
 
+@given(st.integers(10, 100), st.integers(1, 500), st.integers(0, 2**32))
+def test_a_near_server_is_sent_less_at_once_but_a_few_bodies_in_any_case(size, most, seed):
+    handles = Handles(lambda asked: Answer(200), seed=seed)
+    makes = [lambda: Send(URL, PLACE, bytes(size))] * 30
+    driven(drive_of(makes, handles, pace=Unhurried(30, bytes_at_once=most)))
+
+    enough = -(-most // size)
+    assert handles.most_bytes == size * min(30, max(8, enough))
+
+
 def test_bytes_that_are_refused_are_sent_again():
     server = Throttling({"0": 3})
     handles = Handles(server)
