@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ _log = logging.getLogger("file_dataset")
 # Which part of a block may be under way beside it.
 _SHARE = 4
 _ROWS_AT_ONCE = 1024
+# Bytes that may be under way however small the block: fewer would keep no server busy.
+_LITTLE = 2**24
 # What Arrow adds to a value: an offset, and a bit that says whether there is one.
 _ADDED = 4.125
 
@@ -93,8 +96,8 @@ class BlobTables:
     ) -> Iterator[pa.Table]:
         """The contents, in tables of one chunk of about so many bytes; at least one table.
 
-        Beside the table that is built, no more than a quarter of it is in memory, or the files of
-        one row.
+        Beside the table that is built, no more than a quarter of it is in memory, or 16 MiB, or the
+        files of one row.
 
         Args:
             table: The rows.
@@ -108,7 +111,7 @@ class BlobTables:
         """
         rows = table.rows if limit is None or not self.keeps_failed else table.rows[:limit]
         left = len(rows) if limit is None else limit
-        pace = _Pace(block_bytes, row_bytes)
+        pace = _Pace(block_bytes, row_bytes, len(rows))
         block = self._block(table, block_bytes)
         begin, is_first = 0, True
         while begin < len(rows) and left:
@@ -146,8 +149,12 @@ def _raise_if_systemic(failure: RowFailure) -> None:
 class _Pace:
     """How many rows to ask for at a time, by the largest that came so far."""
 
-    def __init__(self, block_bytes: int | None, row_bytes: float | None) -> None:
-        self._allowed = None if block_bytes is None else block_bytes / _SHARE
+    def __init__(self, block_bytes: int | None, row_bytes: float | None, rows: int) -> None:
+        # The rows together may be less than a block.
+        all_bytes = math.inf if row_bytes is None else row_bytes * rows
+        self._allowed: float | None = None
+        if block_bytes is not None:
+            self._allowed = min(block_bytes / _SHARE, max(_LITTLE, all_bytes / _SHARE))
         self._largest = row_bytes or 0
         self._latest = _ROWS_AT_ONCE if row_bytes or block_bytes is None else 0.5
 

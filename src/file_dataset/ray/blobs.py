@@ -34,10 +34,10 @@ def blob_reader(
     """The contents of a table's files, for ``ray.data.read_datasource``.
 
     Each task reads some rows: their ``id`` (string), and a ``binary`` column for each file. What it
-    has read goes on in blocks of about ``DataContext.target_max_block_size``, so that a task takes
-    little more memory than two of them, however large its rows are together: one that is built,
-    and the one before, which Ray keeps until then. A block that needs more than 2 GiB in a column,
-    because a file is that large, has it as ``large_binary``.
+    has read goes on in blocks of about ``DataContext.target_max_block_size``. A task takes at most
+    half more memory than the block that it makes; if its rows are more than one block, it takes one
+    block more, however many they are, which Ray keeps until it has the next. A block that needs
+    more than 2 GiB in a column, because a file is that large, has it as ``large_binary``.
 
     Args:
         dataframe: A pandas DataFrame, a pyarrow Table, a list of mappings, or another table: a

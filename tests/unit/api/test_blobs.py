@@ -37,12 +37,16 @@ print((peak() - before) / largest)
 """.replace("__FILE__", repr(__file__))
 
 
-@pytest.mark.parametrize(("count", "size"), [(2000, 50_000), (200, MIB), (5, 48 * MIB)], ids=str)
-def test_reading_takes_half_a_block_more_than_a_block(count, size, tmp_path):
+@pytest.mark.parametrize(
+    ("count", "size", "block"),
+    [(2000, 50_000, 32), (200, MIB, 32), (5, 48 * MIB, 32), (96, MIB, 128)],
+    ids=str,
+)
+def test_reading_takes_half_a_block_more_than_a_block(count, size, block, tmp_path):
     for number in range(count):
         with (tmp_path / str(number)).open("wb") as file:
             file.truncate(size)
-    command = [sys.executable, "-c", PEAK, str(tmp_path), str(count), str(size), str(32 * MIB)]
+    command = [sys.executable, "-c", PEAK, str(tmp_path), str(count), str(size), str(block * MIB)]
     grown = float(subprocess.check_output(command, text=True))
     sys.stdout.write(f"the peak is {grown:.2f} of a block\n")
     assert grown <= 1.5
@@ -73,6 +77,12 @@ def asked_at_a_time(
 
 def test_what_is_asked_for_at_a_time_is_a_quarter_of_a_block():
     assert asked_at_a_time([10] * 30, block_bytes=400, row_bytes=10) == [10, 10, 10]
+
+
+def test_rows_that_do_not_fill_a_block_are_asked_for_by_quarters(monkeypatch):
+    monkeypatch.setattr("file_dataset.api.blobs._LITTLE", 40)
+    assert asked_at_a_time([10] * 32, block_bytes=4000, row_bytes=10) == [8, 8, 8, 8]
+    assert asked_at_a_time([10] * 8, block_bytes=4000, row_bytes=10) == [4, 4]
 
 
 def test_without_an_idea_of_sizes_it_finds_out_by_small_steps():
