@@ -134,7 +134,7 @@ def have_memory(family: Family) -> None:
     What is free for two seconds it may take away, and to get it again takes several times as long
     as to fill it. Who takes long to import would pay for that, and the next one would not.
     """
-    size = _BESIDE + 3 * family.count * family.size
+    size = _BESIDE + 2 * family.count * family.size
     for advice in (mmap.MADV_HUGEPAGE, mmap.MADV_NOHUGEPAGE):
         with mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
             memory.madvise(advice)
