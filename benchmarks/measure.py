@@ -135,6 +135,8 @@ def have_memory(family: Family) -> None:
     as to fill it. Who takes long to import would pay for that, and the next one would not.
     """
     size = _BESIDE + 2 * family.count * family.size
+    # Filled, since what is only set aside is had when it is first written to. Some ask for large
+    # pages; these come first here, so that the small ones are not taken out of them again.
     for advice in (mmap.MADV_HUGEPAGE, mmap.MADV_NOHUGEPAGE):
         with mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
             memory.madvise(advice)
