@@ -86,6 +86,25 @@ def local_rows(tmp_path, count, *, bad=()):
     return pd.DataFrame({"id": [f"row {number}" for number in range(count)], "a.txt": files})
 
 
+def test_members_of_archives_are_read_on_the_cluster(tmp_path):
+    for number in range(5):
+        (tmp_path / f"{number}.txt").write_text(f"text {number}")
+    files = [{"id": number, "a.txt": tmp_path / f"{number}.txt"} for number in range(5)]
+    packed = file_dataset.pack(pd.DataFrame(files), tmp_path / "packed")
+    assert packed["a.txt"].str.startswith("tar://").all()
+
+    read = ray.data.read_datasource(file_dataset.ray.blob_reader(packed, batch_size=2)).to_pandas()
+    assert dict(zip(read["id"], read["a.txt"], strict=True)) == {
+        str(number): f"text {number}".encode() for number in range(5)
+    }
+    made = file_dataset.ray.read_rows(packed)
+    pipeline = Pipeline(shout, into_path=tmp_path / "out")
+    result = ray.data.read_datasource(made).map_batches(pipeline, batch_format="pandas")
+    assert result.count() == 5
+    for number in range(5):
+        assert (tmp_path / "out" / str(number) / "b.txt").read_text() == f"TEXT {number}"
+
+
 @pytest.mark.usefixtures("leaves_nothing")
 def test_one_bad_row_in_a_thousand_costs_one_row(tmp_path):
     frame = local_rows(tmp_path, 1000, bad=[500])

@@ -6,6 +6,7 @@ import io
 import pickle
 import subprocess
 import tarfile
+import tracemalloc
 
 import pandas as pd
 import pytest
@@ -380,3 +381,19 @@ def test_a_table_of_members_takes_few_requests(options, store, put):
     assert found["a.bin"].to_pylist() == [bytes(4096)] * 3000
     # The archive is looked at, its index is read, and then it is, 1 MiB at a time.
     assert len(store.requests) == 2 + 14
+
+
+def test_packing_takes_the_memory_of_what_is_read_at_a_time(tmp_path):
+    size, count = 2**14, 2048
+    for number in range(count):
+        with (tmp_path / str(number)).open("wb") as file:
+            file.truncate(size)
+    rows = [{"id": number, "a.bin": str(tmp_path / str(number))} for number in range(count)]
+    pack(rows[:1], tmp_path / "first")
+    tracemalloc.start()
+    packed = pack(rows, tmp_path / "packed")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(packed) == count
+    # 256 files, and as many again while those are packed; of 32 MiB in all, and in one shard.
+    assert peak < 1.5 * 2 * 256 * size
