@@ -1,6 +1,7 @@
 """moto with conditions that hold among threads, in this process or as a server of its own.
 
-It looks whether a condition holds and then writes, in two steps, between which others may write.
+It looks whether a condition holds and then writes, in two steps, between which others may write;
+and what it finds to read is closed if others overwrite it before it is read.
 Run as a program it is a server, which says its port and ends with its standard input.
 """
 
@@ -23,6 +24,7 @@ _writing = threading.RLock()
 def make_whole() -> None:
     """Have moto look and write in one step; and uploads that are gone are missing, as in S3."""
     S3Response.put_object = _in_one_step(S3Response.put_object)  # type: ignore[method-assign]
+    S3Response._key_response_get = _in_one_step(S3Response._key_response_get)  # type: ignore[method-assign]
     completed = S3Backend.complete_multipart_upload
 
     def complete(self: S3Backend, bucket_name: str, multipart_id: str, body: Any) -> Any:
