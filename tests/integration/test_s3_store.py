@@ -7,6 +7,7 @@ import os
 import pickle
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import botocore
@@ -110,6 +111,24 @@ class TestVerbs:
         assert rclone_s3.path_of(bucket.joined("large")).read_bytes() == data
         store.download(bucket.joined("large"), tmp_path / "down")
         assert log.methods == {"POST": 2, "PUT": 3, "GET": 3}
+        assert (tmp_path / "down").read_bytes() == data
+
+    def test_large_files_are_never_in_memory(self, rclone_s3, bucket, tmp_path):
+        part = TransferConfig().multipart_chunksize
+        data = os.urandom(6 * part)
+        (tmp_path / "up").write_bytes(data)
+        url = bucket.joined("large")
+        with rclone_s3.store(engine="curl") as store:
+            store.upload(tmp_path / "up", url)
+            for carry in (
+                lambda: store.upload(tmp_path / "up", url),
+                lambda: store.download(url, tmp_path / "down"),
+            ):
+                tracemalloc.start()
+                carry()
+                _, peak = tracemalloc.get_traced_memory()
+                tracemalloc.stop()
+                assert peak < part
         assert (tmp_path / "down").read_bytes() == data
 
     @pytest.mark.parametrize("engine", ["curl", "boto3"])

@@ -100,7 +100,7 @@ class _OnlyPart(SendPart):
 
     def end(self, exchange: Exchange) -> Prepared:
         """What can be completed."""
-        self._data = b""
+        self.drop()
         with local_errors(Url.local(self._path)):
             refuse_changed(self._path, self._before, os.stat(self._path))
         receipt = self.etag(exchange).strip('"')

@@ -160,7 +160,7 @@ class Drive:
                 headers=headers,
             )
         if exchange.body is not None:
-            self._sending += len(exchange.body)
+            self._sending += exchange.held
             # libcurl would ask first whether it may send, and wait a second for the answer.
             lines.append("Expect:")
         url = place.base + task.key
@@ -171,7 +171,7 @@ class Drive:
     def _settle(self, exchange: Exchange, carried: list[Carried]) -> None:
         task = exchange.task
         if exchange.body is not None:
-            self._sending -= len(exchange.body)
+            self._sending -= exchange.held
         try:
             if exchange.fault:
                 error = faults.failed(

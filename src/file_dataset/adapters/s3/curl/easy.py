@@ -1,4 +1,4 @@
-"""libcurl's easy handles: one for each transfer, and what it sends."""
+"""libcurl's easy handles: one for each transfer."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from typing import Final
 
 import pycurl
 
+from file_dataset.adapters.s3.curl.bodies import SENT, Body
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.network import Network
 
 _BUFFER: Final = 256 * 1024
-# What libcurl reads at a time of a body that is sent. One that fits is given to it as it is.
-_SENT: Final = 320 * 1024
-# What it is given of a larger one: more would be new memory of the system's each time, which takes
-# longer to get than to fill.
-_PIECE: Final = 64 * 1024
 
 _SETTINGS: Final[dict[int, object]] = {
     # Signals for timeouts would end a program that has other threads.
@@ -24,7 +20,7 @@ _SETTINGS: Final[dict[int, object]] = {
     pycurl.TCP_NODELAY: 1,
     pycurl.TCP_KEEPALIVE: 1,
     pycurl.BUFFERSIZE: _BUFFER,
-    pycurl.UPLOAD_BUFFERSIZE: _SENT,
+    pycurl.UPLOAD_BUFFERSIZE: SENT,
     # Keys may have segments like "..", which are names here and lead nowhere.
     pycurl.PATH_AS_IS: 1,
     pycurl.FOLLOWLOCATION: 0,
@@ -101,47 +97,3 @@ class Channel:
     def _receive(self, data: bytes) -> int | None:
         # There is one as long as libcurl is at it.
         return self.exchange.receive(data)  # type: ignore[union-attr]
-
-
-class Body:
-    """What is sent, read piece by piece, and from its beginning again on another connection."""
-
-    __slots__ = ("_data", "_once", "_sent")
-
-    def __init__(self) -> None:
-        self.begin(b"")
-
-    def begin(self, data: bytes | memoryview, *, once: bool = False) -> None:
-        """Send something else.
-
-        Args:
-            data: The bytes.
-            once: Whether it is never sent again once libcurl has all of it: a connection that is
-                found closed then may have been closed by a server that did what it was told.
-        """
-        self._data = memoryview(data)
-        self._once = once
-        self._sent = 0
-
-    @property
-    def is_sent(self) -> bool:
-        """Whether libcurl has all of it."""
-        return self._sent == len(self._data)
-
-    def read(self, size: int) -> bytes:
-        """The next so many bytes."""
-        data, sent = self._data, self._sent
-        whole = data.obj
-        if not sent and isinstance(whole, bytes) and len(whole) == len(data) <= size:
-            piece = whole
-        else:
-            piece = bytes(data[sent : sent + min(size, _PIECE)])
-        self._sent = sent + len(piece)
-        return piece
-
-    def seek(self, offset: int, _: int) -> int:
-        """Go back to an offset."""
-        if self._once and self.is_sent:
-            return pycurl.SEEKFUNC_FAIL
-        self._sent = offset
-        return pycurl.SEEKFUNC_OK

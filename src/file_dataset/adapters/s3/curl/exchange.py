@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from file_dataset.adapters.s3.curl.bodies import FileSpan, Sent
 from file_dataset.adapters.s3.curl.signing import EMPTY
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Exchange:
         *,
         headers: tuple[tuple[str, str], ...] = (),
         query: str = "",
-        body: bytes | memoryview | None = None,
+        body: Sent | None = None,
         payload: str = EMPTY,
         once: bool = False,
     ) -> None:
@@ -84,7 +85,7 @@ class Exchange:
         self.take: Callable[[Exchange, bytes], int | None] | None = take
         self.headers: tuple[tuple[str, str], ...] = headers
         self.query: str = query
-        self.body: bytes | memoryview | None = body
+        self.body: Sent | None = body
         self.payload: str = payload
         self.once: bool = once
         self.head: list[bytes] = []
@@ -98,6 +99,11 @@ class Exchange:
         self.sent: float = 0.0
         self.served: int = 0
         self.passed_over: int = 0
+
+    @property
+    def held(self) -> int:
+        """How many bytes of what is sent are in memory meanwhile."""
+        return 0 if self.body is None or isinstance(self.body, FileSpan) else len(self.body)
 
     def receive(self, data: bytes) -> int | None:
         """Take a piece of the answer's body, as libcurl hands it over."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from file_dataset.adapters.s3.carried import Declined
 from file_dataset.adapters.s3.checksums import check_kept, digest_header
 from file_dataset.adapters.s3.curl.answers import described
+from file_dataset.adapters.s3.curl.bodies import SENT, FileSpan
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.places import Place
 from file_dataset.adapters.s3.curl.signing import UNSIGNED, quoted
@@ -21,6 +24,9 @@ from file_dataset.domain.files import local_errors, read_unchanged
 from file_dataset.domain.objects import OVERWRITE, IfMatch, WriteMode
 from file_dataset.domain.requests import Data
 from file_dataset.domain.url import Url
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 
 class Send(Task):
@@ -56,11 +62,13 @@ class Send(Task):
 
     def begin(self) -> Exchange:
         """The request, with the bytes."""
-        data = _flat(self._data)
-        payload = hashlib.sha256(data).hexdigest() if self.place.hashes else UNSIGNED
+        return self._put(_flat(self._data))
+
+    def _put(self, data: memoryview | FileSpan) -> Exchange:
+        payload = _fed(data, hashlib.sha256()).hexdigest() if self.place.hashes else UNSIGNED
         sent: tuple[tuple[str, str], ...] = ()
         if self._verify:
-            self._md5 = hashlib.md5(data, usedforsecurity=False).digest()
+            self._md5 = _fed(data, hashlib.md5(usedforsecurity=False)).digest()
             sent = (digest_header(self._md5),)
         is_free = self.mode is OVERWRITE
         if not is_free:
@@ -99,6 +107,13 @@ def _condition(mode: WriteMode) -> tuple[str, str]:
     if not (mode.etag.isascii() and mode.etag.isprintable()):
         raise Declined
     return "If-Match", f'"{mode.etag}"'
+
+
+def _fed(data: memoryview | FileSpan, digest: Hash) -> Hash:
+    """A hash of some bytes. Raises StoreError if they cannot be had."""
+    for piece in data.pieces() if isinstance(data, FileSpan) else (data,):
+        digest.update(piece)
+    return digest
 
 
 def _flat(data: Data) -> memoryview:
@@ -162,6 +177,9 @@ def upload_query(upload: str) -> str:
 class SendPart(Send):
     """A part of an upload. It gives the part's etag, as the server has it, with its quotes.
 
+    One that is not small is read as it leaves: whoever completes the upload looks whether the file
+    is what it was when it began.
+
     Args:
         url: The object.
         place: How it is addressed.
@@ -187,22 +205,34 @@ class SendPart(Send):
         super().__init__(url, place, b"", query=query, verify=verify)
         self._path = path
         self._span = part.span
+        self._file: FileSpan | None = None
 
     def begin(self) -> Exchange:
         """The request, with the part's bytes."""
-        length = self._span.length or 0
-        with local_errors(Url.local(self._path)), open(self._path, "rb") as file:
-            file.seek(self._span.start)
-            # Unlike pread(), it goes on where the system gives less at once than was asked for.
-            self._data = file.read(length)
-        if len(self._data) < length:
-            raise StoreError(f"{self._path}: became shorter while it was being uploaded")
+        self._file = FileSpan(self._path, self._span.start, self._span.length or 0)
+        if len(self._file) > SENT:
+            return self._put(self._file)
+        with contextlib.closing(self._file):
+            self._data = b"".join(self._file.pieces())
         return super().begin()
 
     def end(self, exchange: Exchange) -> object:
         """The part's etag, from the answer."""
+        self.drop()
         super().end(exchange)
         return self.etag(exchange)
+
+    def broke(self, exchange: Exchange, error: FileDatasetError) -> object:
+        """Raises the error, or what kept the part from being read."""
+        if self._file is not None and self._file.raised is not None:
+            raise self._file.raised from error
+        return super().broke(exchange, error)
+
+    def drop(self) -> None:
+        """Let go of the bytes, and close the file."""
+        self._data = b""
+        if self._file is not None:
+            self._file.close()
 
     def etag(self, exchange: Exchange) -> str:
         """What the answer says. Raises StoreError if it does not."""

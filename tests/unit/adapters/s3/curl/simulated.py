@@ -10,6 +10,7 @@ import attrs
 import pycurl
 
 from file_dataset.adapters.s3.carried import Carried
+from file_dataset.adapters.s3.curl.bodies import Body, Sent
 from file_dataset.adapters.s3.curl.drive import Drive
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.places import Place
@@ -61,6 +62,16 @@ def whole(body: bytes, **headers: str) -> Answer:
 def refusal(status: int, code: str = "", **headers: str) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status, named, f"<Error><Code>{code}</Code></Error>".encode() if code else b"")
+
+
+def read_by_libcurl(data: Sent) -> bytes:
+    """What libcurl reads of a body; less than all if it is told to break off."""
+    body = Body()
+    body.begin(data)
+    pieces: list[bytes] = []
+    while not body.is_sent and isinstance(piece := body.read(2**18), bytes):
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 class Transfer:
@@ -115,12 +126,15 @@ class Handles:
         assert not exchange.head
         assert not exchange.said
         headers = dict(line.split(": ", 1) for line in lines if ": " in line)
-        body = None if exchange.body is None else bytes(exchange.body)
+        body = None if exchange.body is None else read_by_libcurl(exchange.body)
         asked = Asked(exchange.method, url, headers, body, lines)
         self.asked.append(asked)
-        self._busy[exchange] = Transfer(exchange, self._server(asked))
+        was_cut = body is not None and len(body) < len(exchange.body or b"")
+        answer = Answer(0, fault=pycurl.E_ABORTED_BY_CALLBACK) if was_cut else self._server(asked)
+        self._busy[exchange] = Transfer(exchange, answer)
         self.most = max(self.most, len(self._busy))
-        sending = sum(len(each.body) for each in self._busy if each.body is not None)
+        bodies = [each.body for each in self._busy]
+        sending = sum(len(body) for body in bodies if isinstance(body, bytes | memoryview))
         self.most_bytes = max(self.most_bytes, sending)
 
     def stop(self, exchange: Exchange) -> None:

@@ -12,6 +12,7 @@ import attrs
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.support import open_files
 from tests.unit.adapters.s3.curl.simulated import (
     PLACE,
     URL,
@@ -21,6 +22,7 @@ from tests.unit.adapters.s3.curl.simulated import (
 )
 
 from file_dataset.adapters.s3.carried import Declined, Redirected
+from file_dataset.adapters.s3.curl.bodies import SENT
 from file_dataset.adapters.s3.curl.sending import Send, SendFile, SendPart
 from file_dataset.adapters.s3.curl.signing import UNSIGNED
 from file_dataset.adapters.s3.meanings import ConflictError
@@ -130,6 +132,12 @@ class TestConditions:
 
         assert value is None
         assert (asked.body, asked.headers) == (DATA, {"If-None-Match": "*"})
+
+
+def times_open(path):
+    """How often this process has a file open."""
+    status = path.stat()
+    return sum(each[1:] == (status.st_dev, status.st_ino) for each in open_files())
 
 
 @pytest.fixture
@@ -244,6 +252,56 @@ class TestSendPart:
         assert type(value) is StoreError
         assert "became shorter while it was being uploaded" in str(value)
         assert not asked
+
+    @pytest.mark.parametrize("place", [PLACE, HASHING], ids=["free", "hashed"])
+    @pytest.mark.parametrize("verify", [False, True], ids=["", "verified"])
+    def test_a_large_one_is_read_as_it_leaves(self, path, place, verify):
+        data = os.urandom(SENT + 1)
+        path.write_bytes(b"before" + data + b"behind")
+        part = Part(7, Span(6, len(data)))
+        task = SendPart(URL, place, path, part, upload="id", verify=verify)
+        begun = times_open(path)
+        exchange = task.begin()
+        now = times_open(path)
+        value, (asked,) = carried_out(
+            lambda: SendPart(URL, place, path, part, upload="id", verify=verify),
+            Answer(200, {"ETag": '"part"'}),
+        )
+
+        assert (begun, now) == (0, 1)
+        assert exchange.held == 0
+        assert exchange.payload == (hashlib.sha256(data).hexdigest() if place.hashes else UNSIGNED)
+        assert asked.body == data
+        assert ("Content-MD5" in asked.headers) is verify
+        assert value == '"part"'
+        task.drop()
+        assert times_open(path) == 0
+
+    @pytest.mark.parametrize("cut", [1, SENT // 2], ids=["begin", "middle"])
+    def test_a_large_one_that_becomes_shorter_meanwhile_is_told(self, path, cut):
+        path.write_bytes(bytes(SENT + 1))
+
+        class Cut(SendPart):
+            def begin(self):
+                exchange = super().begin()
+                os.truncate(path, cut)
+                return exchange
+
+        part = Part(7, Span(0, SENT + 1))
+        value, _ = carried_out(
+            lambda: Cut(URL, PLACE, path, part, upload="id"), Answer(200, {"ETag": '"part"'})
+        )
+
+        assert type(value) is StoreError
+        assert f"{path}: became shorter while it was being uploaded" in str(value)
+        assert times_open(path) == 0
+
+    @pytest.mark.parametrize("answer", [refusal(404, "NoSuchUpload"), refusal(500), Answer(200)])
+    def test_the_file_is_closed_whatever_the_server_says(self, path, answer):
+        path.write_bytes(bytes(SENT + 1))
+        self.sent(path, span=Span(0, SENT + 1), answer=answer)
+
+        assert times_open(path) == 0
 
     def test_a_missing_file_is_not_found(self, path):
         path.unlink()
