@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
+import sys
+import threading
 import weakref
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import ray
-from ray.data import DataContext
+from ray.data import DataContext, ReadTask
 from tests.integration.clusters import ON_A_CLUSTER
 
 from file_dataset import FileDatasetError, Options
@@ -169,6 +172,66 @@ def in_shared_memory(address: int) -> bool:
         if begin <= address < end:
             return "plasma" in line or "/dev/shm" in line or "/tmp" in line
     return False
+
+
+class Watched(ray.data.Datasource):
+    """A source whose tasks leave in a file what their process grew by, in bytes."""
+
+    def __init__(self, source, path):
+        self._source = source
+        self._path = path
+
+    def get_name(self):
+        return "Watched"
+
+    def estimate_inmemory_data_size(self):
+        return self._source.estimate_inmemory_data_size()
+
+    def get_read_tasks(self, parallelism, per_task_row_limit=None, data_context=None):
+        tasks = self._source.get_read_tasks(parallelism, per_task_row_limit, data_context)
+        return [
+            ReadTask(functools.partial(watched, task, self._path), task.metadata) for task in tasks
+        ]
+
+
+def watched(task, path):
+    """The blocks of a task; Ray goes on with each before it asks for the next, or for the end."""
+    before, peak, is_over = own_memory(), 0, threading.Event()
+
+    def watch():
+        nonlocal peak
+        while not is_over.wait(0.001):
+            peak = max(peak, own_memory())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield from task()
+    finally:
+        is_over.set()
+        thread.join()
+    path.write_text(str(peak - before))
+
+
+def own_memory():
+    """Bytes of this process that are neither files nor shared, as the object store is."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) * 1024
+
+
+def test_a_task_of_one_block_takes_half_a_block_more_within_ray(tmp_path):
+    def read_all(files):
+        frame = rows_of(tmp_path, [MIB] * files)
+        source = Watched(blob_reader(frame, batch_size=files), tmp_path / "grown")
+        (block,) = ray.get(ray.data.read_datasource(source, override_num_blocks=1).to_arrow_refs())
+        return block.nbytes
+
+    read_all(1)  # with which the worker imports what it needs
+    size = read_all(64)
+    grown = int((tmp_path / "grown").read_text()) / size
+    sys.stdout.write(f"the peak is {grown:.2f} of a block\n")
+    assert size > 64 * MIB
+    assert 0.5 < grown <= 1.5
 
 
 def test_batches_are_views_of_the_object_store(tmp_path):
