@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -81,6 +82,24 @@ class LocalProgram(Program):
     def outputs(self) -> tuple[str, ...]:
         """The files that it makes, with those that take what it says."""
         return (*self.makes, *filter(None, (self.stdout, self.stderr)))
+
+    def check(self) -> None:
+        """Raise ValueError if its program is not there, or is none.
+
+        What is named by a relative path would be looked for in the row's output directory.
+        """
+        program = self.command.program
+        if program is None:
+            return
+        if "/" in program and not program.startswith("/"):
+            raise ValueError(
+                f"the program {program!r} is named by a relative path, and would be looked for in "
+                f"each row's directory: name it by its whole path, {os.path.abspath(program)!r}"
+            )
+        path = {**os.environ, **self.env}.get("PATH", os.defpath)
+        if shutil.which(program, path=path) is None:
+            place = "" if "/" in program else f" in any directory of PATH ({path})"
+            raise ValueError(f"there is no program {program!r}{place}; no row could be run")
 
     def __call__(self, input_dir: Path, output_dir: Path, /) -> dict[str, Path]:
         """Run the command for a row.

@@ -182,8 +182,8 @@ class Pipeline:
         """The table of the rows that came through: their ids, and the URLs of their outputs.
 
         Raises:
-            ValueError: For a table without ``id`` or file columns, and for ids, cells and schemes
-                that break the rules, before anything is read.
+            ValueError: For a table without ``id`` or file columns, for ids, cells and schemes that
+                break the rules, and for a program that is not there, before anything is read.
             AllRowsFailedError: As ``if_all_fail`` says.
             RunStoppedError: For more failures than ``max_failures``, and for a fault that keeps
                 every row from coming through.
@@ -203,8 +203,8 @@ class Pipeline:
         Failed rows are in its failures alone, whatever ``on_error`` says of them.
 
         Raises:
-            ValueError: For a table without ``id`` or file columns, and for ids, cells and schemes
-                that break the rules, before anything is read.
+            ValueError: For a table without ``id`` or file columns, for ids, cells and schemes that
+                break the rules, and for a program that is not there, before anything is read.
             FileDatasetError: The first row's failure, with ``on_error="raise"``.
         """
         return self._run_table(self._parse(dataframe))
@@ -248,8 +248,8 @@ class Pipeline:
                 None does so in this process.
 
         Raises:
-            ValueError: For a table without ``id`` or file columns, and for ids, cells and schemes
-                that break the rules.
+            ValueError: For a table without ``id`` or file columns, for ids, cells and schemes that
+                break the rules, and for a program that is not there.
         """
         return self._begin(self._parse(dataframe), engine)
 
@@ -277,6 +277,9 @@ class Pipeline:
         return run.result()
 
     def _begin(self, table: RowTable, engine: Engine | None) -> Run:
+        # Of a copy it is a matter of the rows that a worker without the program was given.
+        if engine is None and not self._is_copy:
+            self._execution.function.check()
         return Run(
             table,
             Report(table, self._execution.function.columns),

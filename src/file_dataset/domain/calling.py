@@ -70,6 +70,11 @@ class RowFunction:
         columns = tuple(getattr(returned, "__annotations__", ()))
         return cls(fn, _takes_output(fn), columns, _required(returned))
 
+    def check(self) -> None:
+        """Raise ValueError for a program that cannot be run on this machine."""
+        if isinstance(self.fn, Program):
+            self.fn.check()
+
     def call(self, staged: StagedFiles, /) -> Row | RowFailure:
         """The row of output files that the function makes of a staged row, in this thread."""
         return self.answer(staged.row.id, staged.directories)

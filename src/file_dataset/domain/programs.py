@@ -56,6 +56,13 @@ class Command:
             raise TypeError("a command is a text or a list of texts; for a shell it is a text")
         return cls(parts)
 
+    @property
+    def program(self) -> str | None:
+        """What it runs, whichever row it is for; None if that is the row's, or a shell's."""
+        parts = list(_pieces(self.parts[0]))
+        is_the_rows = self.is_shell or any(name for _, name in parts)
+        return None if is_the_rows else "".join(text for text, _ in parts)
+
     def over(self, directories: Mapping[str, Path]) -> list[str] | str:
         """The arguments for one row; for a shell a text, in which paths are quoted.
 
@@ -102,6 +109,10 @@ class Program(ABC):
     @abstractmethod
     def outputs(self) -> tuple[str, ...]:
         """Their names; a row without one of them has failed."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise ValueError if it cannot be run on this machine, for whatever row."""
 
     @abstractmethod
     def __call__(self, input_dir: Path, output_dir: Path, /) -> dict[str, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -115,10 +116,42 @@ def test_a_signal_is_told_by_its_name(name, rows, tmp_path):
     assert line["message"] == f"was killed by {name}"
 
 
-def test_a_program_that_is_not_there_is_told(rows, tmp_path):
-    line = failure(rows, command("no-such-program {input}", outputs=["b"]), tmp_path)
+@pytest.mark.parametrize(
+    ("line", "env", "words"),
+    [
+        ("no-such-program {input}", {}, "no program 'no-such-program' in any directory of PATH"),
+        ("ls {input}", {"PATH": "/nowhere"}, "no program 'ls' in any directory of PATH (/nowhere)"),
+        ("/no/such/program", {}, "no program '/no/such/program';"),
+        ("/etc/passwd", {}, "no program '/etc/passwd';"),
+        ("/", {}, "no program '/';"),
+        ("./tool", {}, f"by its whole path, {str(Path.cwd() / 'tool')!r}"),
+        ("{{tool}}", {}, "no program '{tool}' in"),
+    ],
+)
+def test_a_program_that_is_not_there_is_told_before_anything_is_read(
+    line, env, words, rows, tmp_path
+):
+    pipeline = Pipeline(command(line, outputs=["b"], env=env), into_path=tmp_path / "out")
+    rows[0]["a.txt"].unlink()  # whoever reads it finds another fault
+    for run in (pipeline, pipeline.run, pipeline.begin):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            run(rows)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_the_rows_or_the_shells_is_not_looked_for(rows, tmp_path):
+    for line, shell in (("{input}/a.txt", False), ("no-such-program", True)):
+        failed = failure(rows, command(line, outputs=["b"], shell=shell), tmp_path)
+        assert "no row could be run" not in failed["message"]
+
+
+def test_a_worker_without_the_program_fails_its_rows(rows, tmp_path):
+    program = command("no-such-program {input}", outputs=["b"])
+    copy = pickle.loads(pickle.dumps(Pipeline(program, into_path=tmp_path / "out")))
+    (line,) = copy.run(rows).failures
     assert "cannot be run" in line["message"]
     assert "no-such-program" in line["message"]
+    assert len(copy(rows)) == 0
 
 
 LEAVES = """
