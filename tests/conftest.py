@@ -100,8 +100,8 @@ def _guarded(connect):
 
 def _guarded_lookup(getaddrinfo):
     def guarded(host, *args, **kwargs):
-        if str(host).endswith(".invalid"):
-            # There is none anywhere (RFC 6761), which need not be asked for.
+        if str(host).endswith((".invalid", ".onion")):
+            # There is none anywhere (RFC 6761, RFC 7686), which need not be asked for.
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         _refuse_elsewhere(host)
         return getaddrinfo(host, *args, **kwargs)
