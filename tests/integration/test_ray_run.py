@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import ray
+from ray.experimental.internal_kv import _internal_kv_list
 from tests.integration.clusters import ON_A_CLUSTER
 
 import file_dataset.ray
@@ -272,6 +273,52 @@ def test_what_is_stopped_goes_on_nowhere(tmp_path):
     ray.data.range(4, override_num_blocks=4).map(lambda row: row).materialize()
     assert len(list((tmp_path / "begun").iterdir())) <= begun + 8
     assert raised.tb is not None
+
+
+class Dawdling:
+    """Fails with one row as soon as another one has come, of which each takes a while."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __call__(self, input_dir: Path, output_dir: Path) -> dict[str, Path]:
+        name = (input_dir / "a.txt").read_text()
+        if name != "text 100":
+            (self.place / name).touch()
+            time.sleep(0.2)
+            return {"b.txt": input_dir / "a.txt"}
+        while not any(self.place.iterdir()):
+            time.sleep(0.01)
+        raise ValueError("this is a task of its own")
+
+
+def test_tasks_that_are_under_way_end_with_the_run_and_leave_nothing(tmp_path, ray_cluster):
+    before = set(ray_cluster.workers_temp.iterdir())  # what workers left that others killed
+    (tmp_path / "begun").mkdir()
+    frame = pd.DataFrame(local_rows(tmp_path, 101))
+    dawdling = Dawdling(tmp_path / "begun")
+    pipeline = Pipeline(dawdling, into_path=tmp_path / "out", on_error="raise")
+    with pytest.raises(FileDatasetError, match="a task of its own"):
+        file_dataset.ray.run(frame, pipeline, batch_size=100)
+    assert set(ray_cluster.workers_temp.iterdir()) <= before
+    begun = len(list((tmp_path / "begun").iterdir()))
+    assert begun < 90
+    time.sleep(1)
+    assert len(list((tmp_path / "begun").iterdir())) == begun
+    assert _internal_kv_list(b"file_dataset") == []
+
+
+def test_tasks_that_take_longer_are_told(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("file_dataset.ray.running._PATIENCE", 0.0)
+    (tmp_path / "begun").mkdir()
+    frame = pd.DataFrame(local_rows(tmp_path, 101))
+    dawdling = Dawdling(tmp_path / "begun")
+    pipeline = Pipeline(dawdling, into_path=tmp_path / "out", on_error="raise")
+    with caplog.at_level("WARNING", logger="file_dataset"), pytest.raises(FileDatasetError):
+        file_dataset.ray.run(frame, pipeline, batch_size=100)
+    assert "1 tasks had not ended 0 s after the run was over" in caplog.text
+    assert _internal_kv_list(b"file_dataset") == []
+    assert len(list((tmp_path / "begun").iterdir())) < 90
 
 
 def test_no_rows_are_no_rows(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -253,12 +253,20 @@ class Pipeline:
         """
         return self._begin(self._parse(dataframe), engine)
 
-    def results(self, rows: CellRows, timeline: Timeline | None = None) -> Iterator[RowResult[Url]]:
+    def results(
+        self,
+        rows: CellRows,
+        timeline: Timeline | None = None,
+        *,
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> Iterator[RowResult[Url]]:
         """What becomes of some rows of a run, for the engine that has brought them here.
 
         Args:
             rows: The rows.
             timeline: Is told when they were in each stage; None for nobody.
+            is_stopped: Whether the run is over: then rows that are in the function still come out,
+                and no others.
 
         Raises:
             UnsupportedSchemeError: If a store is missing here.
@@ -267,7 +275,7 @@ class Pipeline:
         sound_cells(rows.columns, rows.ids, self._check)
         with (
             self._execution.here(len(rows)) as here,
-            closing(here.run(rows, timeline=timeline)) as results,
+            closing(here.run(rows, timeline=timeline, is_stopped=is_stopped)) as results,
         ):
             yield from results
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import attrs
+import pandas as pd
 import pyarrow as pa
 import ray
 from ray.data import Dataset
@@ -21,14 +24,20 @@ from file_dataset.api.results import RunResult
 from file_dataset.api.running import Run
 from file_dataset.domain.calling import UserFunction
 from file_dataset.domain.plan import RowResult
+from file_dataset.domain.threads import closing
 from file_dataset.domain.timeline import Timeline
 from file_dataset.domain.url import Url
 from file_dataset.ray.counters import forget_attempts
-from file_dataset.ray.tasks import RunDatasource
+from file_dataset.ray.ending import end, forget
+from file_dataset.ray.tasks import Part, RunDatasource
+
+_log = logging.getLogger("file_dataset")
 
 # Enough for a task to keep many requests in flight, and for each worker to get several tasks.
 _MOST_ROWS = 256
 _TASKS_PER_CPU = 4
+# Seconds for tasks to end when the run is over: those of the rows that are in the function.
+_PATIENCE: Final = 10.0
 
 
 def run(
@@ -167,19 +176,48 @@ class _OnRay:
         source = RunDatasource(rows, pipeline, self._at_once(len(rows)))
         dataset = ray.data.read_datasource(source, **self.needs)
         blocks = dataset.iter_batches(batch_size=None, batch_format="pandas", prefetch_batches=0)
-        try:
-            for part in (part for block in blocks for part in block["part"]):
+        with _forgotten(pipeline.hex()), closing(_parts(blocks)) as parts, _ended(pipeline.hex()):
+            for part in parts:
                 if part.error is not None:
                     raise part.error
                 timeline.take_in(part.timeline)
                 yield from part.results
                 if is_stopped():
                     return
-        finally:
-            forget_attempts(pipeline.hex())
 
     def _at_once(self, rows: int) -> int:
         if self.batch_size is not None:
             return self.batch_size
         cpus: float = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]  # Ray's
         return max(1, min(_MOST_ROWS, math.ceil(rows / cpus / _TASKS_PER_CPU)))
+
+
+def _parts(blocks: Iterable[pd.DataFrame]) -> Iterator[Part]:
+    """What came of each task; when it is closed, Ray begins no others, and kills what is left."""
+    for block in blocks:
+        yield from block["part"]
+
+
+@contextlib.contextmanager
+def _ended(run: str) -> Iterator[None]:
+    """Wait in the end for the tasks that are under way, which take their files away with them."""
+    try:
+        yield
+    finally:
+        if left := end(run, patience=_PATIENCE):
+            _log.warning(
+                "%d tasks had not ended %g s after the run was over, since their rows take longer, "
+                "and are killed; `file-dataset recover` takes away what they leave in the "
+                "temporary directories of their hosts",
+                left,
+                _PATIENCE,
+            )
+
+
+@contextlib.contextmanager
+def _forgotten(run: str) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        forget(run)
+        forget_attempts(run)

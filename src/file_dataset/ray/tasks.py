@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -21,6 +21,7 @@ from file_dataset.domain.rows import Cause, RowFailure
 from file_dataset.domain.timeline import Timeline
 from file_dataset.domain.url import Url
 from file_dataset.ray.counters import attempts, count
+from file_dataset.ray.ending import under_way
 
 if TYPE_CHECKING:
     from ray.data import DataContext
@@ -88,6 +89,10 @@ class _Running:
     begin: int
 
     def __call__(self) -> list[pd.DataFrame]:
+        with under_way(self.pipeline.hex(), str(self.begin)) as is_stopped:
+            return self._run(is_stopped)
+
+    def _run(self, is_stopped: Callable[[], bool]) -> list[pd.DataFrame]:
         rows = ray.get(self.rows)
         # Ray tries for ever what its workers are lost with.
         if attempts(f"{self.pipeline.hex()} {self.begin}") > ATTEMPTS:
@@ -95,7 +100,7 @@ class _Running:
         timeline = Timeline()
         try:
             pipeline = _pipeline_of(self.pipeline)
-            results = list(pipeline.results(rows, timeline))
+            results = list(pipeline.results(rows, timeline, is_stopped=is_stopped))
         except FileDatasetError as error:
             return [_block(Part(error=error))]
         except Exception as error:  # noqa: BLE001 - it is raised where the run was begun
