@@ -61,8 +61,6 @@ def end(run: str, *, patience: float) -> int:
         How many are under way still.
     """
     tasks = _tasks_of(run).encode()
-    if not _internal_kv_list(tasks):
-        return 0
     _internal_kv_put(_over(run), b"")
     until = time.monotonic() + patience
     while (left := len(_internal_kv_list(tasks))) and time.monotonic() < until:
