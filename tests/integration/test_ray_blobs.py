@@ -175,10 +175,17 @@ def in_shared_memory(address: int) -> bool:
 
 
 class Watched(ray.data.Datasource):
-    """A source whose tasks leave in a file what their process grew by, in bytes."""
+    """A source whose task leaves in a file what its process grew by, in bytes.
 
-    def __init__(self, source, path):
+    Args:
+        source: What is read.
+        first: What is read before, with which a worker imports what it needs.
+        path: The file.
+    """
+
+    def __init__(self, source, first, path):
         self._source = source
+        self._first = first
         self._path = path
 
     def get_name(self):
@@ -188,14 +195,15 @@ class Watched(ray.data.Datasource):
         return self._source.estimate_inmemory_data_size()
 
     def get_read_tasks(self, parallelism, per_task_row_limit=None, data_context=None):
-        tasks = self._source.get_read_tasks(parallelism, per_task_row_limit, data_context)
-        return [
-            ReadTask(functools.partial(watched, task, self._path), task.metadata) for task in tasks
-        ]
+        (task,) = self._source.get_read_tasks(parallelism, per_task_row_limit, data_context)
+        (first,) = self._first.get_read_tasks(1)
+        return [ReadTask(functools.partial(watched, first, task, self._path), task.metadata)]
 
 
-def watched(task, path):
+def watched(first, task, path):
     """The blocks of a task; Ray goes on with each before it asks for the next, or for the end."""
+    for _ in first():
+        pass
     before, peak, is_over = own_memory(), 0, threading.Event()
 
     def watch():
@@ -220,17 +228,13 @@ def own_memory():
 
 
 def test_a_task_of_one_block_takes_half_a_block_more_within_ray(tmp_path):
-    def read_all(files):
-        frame = rows_of(tmp_path, [MIB] * files)
-        source = Watched(blob_reader(frame, batch_size=files), tmp_path / "grown")
-        (block,) = ray.get(ray.data.read_datasource(source, override_num_blocks=1).to_arrow_refs())
-        return block.nbytes
-
-    read_all(1)  # with which the worker imports what it needs
-    size = read_all(64)
-    grown = int((tmp_path / "grown").read_text()) / size
+    frame = rows_of(tmp_path, [MIB] * 64)
+    whole, first = blob_reader(frame, batch_size=64), blob_reader(frame[:1])
+    source = Watched(whole, first, tmp_path / "grown")
+    (block,) = ray.get(ray.data.read_datasource(source, override_num_blocks=1).to_arrow_refs())
+    assert block.nbytes > 64 * MIB
+    grown = int((tmp_path / "grown").read_text()) / block.nbytes
     sys.stdout.write(f"the peak is {grown:.2f} of a block\n")
-    assert size > 64 * MIB
     assert 0.5 < grown <= 1.5
 
 

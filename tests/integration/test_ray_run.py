@@ -294,6 +294,7 @@ class Dawdling:
 
 def test_tasks_that_are_under_way_end_with_the_run_and_leave_nothing(tmp_path, ray_cluster):
     before = set(ray_cluster.workers_temp.iterdir())  # what workers left that others killed
+    known = set(_internal_kv_list(b"file_dataset"))
     (tmp_path / "begun").mkdir()
     frame = pd.DataFrame(local_rows(tmp_path, 101))
     dawdling = Dawdling(tmp_path / "begun")
@@ -305,10 +306,11 @@ def test_tasks_that_are_under_way_end_with_the_run_and_leave_nothing(tmp_path, r
     assert begun < 90
     time.sleep(1)
     assert len(list((tmp_path / "begun").iterdir())) == begun
-    assert _internal_kv_list(b"file_dataset") == []
+    assert set(_internal_kv_list(b"file_dataset")) <= known
 
 
 def test_tasks_that_take_longer_are_told(tmp_path, monkeypatch, caplog):
+    known = set(_internal_kv_list(b"file_dataset"))
     monkeypatch.setattr("file_dataset.ray.running._PATIENCE", 0.0)
     (tmp_path / "begun").mkdir()
     frame = pd.DataFrame(local_rows(tmp_path, 101))
@@ -317,7 +319,7 @@ def test_tasks_that_take_longer_are_told(tmp_path, monkeypatch, caplog):
     with caplog.at_level("WARNING", logger="file_dataset"), pytest.raises(FileDatasetError):
         file_dataset.ray.run(frame, pipeline, batch_size=100)
     assert "1 tasks had not ended 0 s after the run was over" in caplog.text
-    assert _internal_kv_list(b"file_dataset") == []
+    assert set(_internal_kv_list(b"file_dataset")) <= known
     assert len(list((tmp_path / "begun").iterdir())) < 90
 
 
