@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -16,12 +16,15 @@ from file_dataset.api.running import Engine
 from file_dataset.domain.calling import RowFunction
 from file_dataset.domain.objects import Span
 from file_dataset.domain.pipeline import Pipelining
+from file_dataset.domain.plan import RowResult
 from file_dataset.domain.planning import Planned, Planning
 from file_dataset.domain.ports import Observer
 from file_dataset.domain.reporting import About
 from file_dataset.domain.rows import Row
 from file_dataset.domain.staging import Staging
 from file_dataset.domain.store import Store
+from file_dataset.domain.threads import closing
+from file_dataset.domain.timeline import Timeline
 from file_dataset.domain.url import Url
 
 _LARGEST_SAMPLE = 32 << 20  # bytes of a picture that a report shows
@@ -94,6 +97,16 @@ class Execution:
                 self.keep_failed,
                 self.committing.resuming(),
             )
+
+    def results(
+        self, rows: Sequence[Row], timeline: Timeline, is_stopped: Callable[[], bool]
+    ) -> Iterator[RowResult[Url]]:
+        """What becomes of rows in this process, until the run that they are of is over."""
+        with (
+            self.here(len(rows)) as here,
+            closing(here.run(rows, timeline=timeline, is_stopped=is_stopped)) as results,
+        ):
+            yield from results
 
     @contextlib.contextmanager
     def parts(

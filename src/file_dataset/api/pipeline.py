@@ -29,7 +29,6 @@ from file_dataset.domain.plan import RowResult
 from file_dataset.domain.ports import Observer
 from file_dataset.domain.programs import output_names
 from file_dataset.domain.stopping import Stopping
-from file_dataset.domain.threads import closing
 from file_dataset.domain.timeline import Timeline
 from file_dataset.domain.url import Url
 
@@ -254,30 +253,21 @@ class Pipeline:
         return self._begin(self._parse(dataframe), engine)
 
     def results(
-        self,
-        rows: CellRows,
-        timeline: Timeline | None = None,
-        *,
-        is_stopped: Callable[[], bool] = lambda: False,
+        self, rows: CellRows, timeline: Timeline, is_stopped: Callable[[], bool]
     ) -> Iterator[RowResult[Url]]:
         """What becomes of some rows of a run, for the engine that has brought them here.
 
         Args:
             rows: The rows.
-            timeline: Is told when they were in each stage; None for nobody.
-            is_stopped: Whether the run is over: then rows that are in the function still come out,
-                and no others.
+            timeline: Is told when they were in each stage.
+            is_stopped: Whether the run is over: no more rows come out than are in the function.
 
         Raises:
             UnsupportedSchemeError: If a store is missing here.
         """
         self._check(self._into, "into_path")
         sound_cells(rows.columns, rows.ids, self._check)
-        with (
-            self._execution.here(len(rows)) as here,
-            closing(here.run(rows, timeline=timeline, is_stopped=is_stopped)) as results,
-        ):
-            yield from results
+        yield from self._execution.results(rows, timeline, is_stopped)
 
     def _run_table(self, table: RowTable, engine: Engine | None = None) -> RunResult:
         run = self._begin(table, engine)

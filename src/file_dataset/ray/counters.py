@@ -1,15 +1,10 @@
-"""What workers count: for the dashboards that Ray feeds, and for each other."""
+"""What workers count, for the dashboards that Ray feeds."""
 
 from __future__ import annotations
 
 import functools
 from typing import Literal, TypeAlias
 
-from ray.experimental.internal_kv import (
-    _internal_kv_del,
-    _internal_kv_get,
-    _internal_kv_put,
-)
 from ray.util.metrics import Counter
 
 Operation: TypeAlias = Literal["read", "run", "write"]
@@ -37,16 +32,3 @@ def count(name: str, by: float = 1, *, operation: Operation) -> None:
 def _counter(name: str) -> Counter:
     description = _DESCRIPTIONS[name]
     return Counter(f"file_dataset_{name}", description=description, tag_keys=("operation",))
-
-
-def attempts(task: str) -> int:
-    """How often a task of this name was begun on the cluster, this time included."""
-    key = f"file_dataset {task}".encode()
-    begun = int(_internal_kv_get(key) or 0) + 1
-    _internal_kv_put(key, str(begun).encode(), overwrite=True)
-    return begun
-
-
-def forget_attempts(tasks: str) -> None:
-    """Let the cluster forget the tasks whose names begin so."""
-    _internal_kv_del(f"file_dataset {tasks}".encode(), del_by_prefix=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any, Final
 
 import attrs
@@ -27,8 +27,7 @@ from file_dataset.domain.plan import RowResult
 from file_dataset.domain.threads import closing
 from file_dataset.domain.timeline import Timeline
 from file_dataset.domain.url import Url
-from file_dataset.ray.counters import forget_attempts
-from file_dataset.ray.ending import end, forget
+from file_dataset.ray.control import RunControl
 from file_dataset.ray.tasks import Part, RunDatasource
 
 _log = logging.getLogger("file_dataset")
@@ -176,7 +175,12 @@ class _OnRay:
         source = RunDatasource(rows, pipeline, self._at_once(len(rows)))
         dataset = ray.data.read_datasource(source, **self.needs)
         blocks = dataset.iter_batches(batch_size=None, batch_format="pandas", prefetch_batches=0)
-        with _forgotten(pipeline.hex()), closing(_parts(blocks)) as parts, _ended(pipeline.hex()):
+        control = RunControl(pipeline.hex())
+        with ExitStack() as stack:
+            # In the end, from the last to the first: tasks are told before Ray kills them.
+            stack.callback(control.forget)
+            parts = stack.enter_context(closing(_parts(blocks)))
+            stack.callback(_wait_for_tasks, control)
             for part in parts:
                 if part.error is not None:
                     raise part.error
@@ -198,26 +202,13 @@ def _parts(blocks: Iterable[pd.DataFrame]) -> Iterator[Part]:
         yield from block["part"]
 
 
-@contextlib.contextmanager
-def _ended(run: str) -> Iterator[None]:
-    """Wait in the end for the tasks that are under way, which take their files away with them."""
-    try:
-        yield
-    finally:
-        if left := end(run, patience=_PATIENCE):
-            _log.warning(
-                "%d tasks had not ended %g s after the run was over, since their rows take longer, "
-                "and are killed; `file-dataset recover` takes away what they leave in the "
-                "temporary directories of their hosts",
-                left,
-                _PATIENCE,
-            )
-
-
-@contextlib.contextmanager
-def _forgotten(run: str) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        forget(run)
-        forget_attempts(run)
+def _wait_for_tasks(control: RunControl) -> None:
+    """Let the tasks that are under way end, since they take their files away with them."""
+    if left := control.end(patience=_PATIENCE):
+        _log.warning(
+            "%d tasks had not ended %g s after the run was over, since their rows take longer, and "
+            "are killed; `file-dataset recover` takes away what they leave in the temporary "
+            "directories of their hosts",
+            left,
+            _PATIENCE,
+        )

@@ -20,8 +20,8 @@ from file_dataset.domain.plan import RowResult
 from file_dataset.domain.rows import Cause, RowFailure
 from file_dataset.domain.timeline import Timeline
 from file_dataset.domain.url import Url
-from file_dataset.ray.counters import attempts, count
-from file_dataset.ray.ending import under_way
+from file_dataset.ray.control import RunControl
+from file_dataset.ray.counters import count
 
 if TYPE_CHECKING:
     from ray.data import DataContext
@@ -89,18 +89,19 @@ class _Running:
     begin: int
 
     def __call__(self) -> list[pd.DataFrame]:
-        with under_way(self.pipeline.hex(), str(self.begin)) as is_stopped:
-            return self._run(is_stopped)
+        control, task = RunControl(self.pipeline.hex()), str(self.begin)
+        with control.under_way(task) as is_stopped:
+            return self._run(control.attempts(task), is_stopped)
 
-    def _run(self, is_stopped: Callable[[], bool]) -> list[pd.DataFrame]:
+    def _run(self, attempts: int, is_stopped: Callable[[], bool]) -> list[pd.DataFrame]:
         rows = ray.get(self.rows)
         # Ray tries for ever what its workers are lost with.
-        if attempts(f"{self.pipeline.hex()} {self.begin}") > ATTEMPTS:
+        if attempts > ATTEMPTS:
             return [_block(Part([RowFailure(row_id, "call", (_LOST,)) for row_id in rows.ids]))]
         timeline = Timeline()
         try:
             pipeline = _pipeline_of(self.pipeline)
-            results = list(pipeline.results(rows, timeline, is_stopped=is_stopped))
+            results = list(pipeline.results(rows, timeline, is_stopped))
         except FileDatasetError as error:
             return [_block(Part(error=error))]
         except Exception as error:  # noqa: BLE001 - it is raised where the run was begun

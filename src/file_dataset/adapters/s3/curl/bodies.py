@@ -12,7 +12,7 @@ from file_dataset.domain.errors import StoreError
 from file_dataset.domain.files import local_errors
 from file_dataset.domain.url import Url
 
-SENT: Final = 320 * 1024
+AT_ONCE: Final = 320 * 1024
 """How many bytes libcurl reads at a time; a body that fits is given to it as it is."""
 
 # What it is given of a larger one: more would be new memory of the system's each time, which takes
@@ -42,7 +42,6 @@ class FileSpan:
         self._start = start
         self._length = length
         self.raised: StoreError | None = None
-        self._file = -1
         with local_errors(Url.local(path)):
             self._file = os.open(path, os.O_RDONLY)
 
@@ -84,7 +83,7 @@ class FileSpan:
         return piece
 
 
-Sent: TypeAlias = bytes | memoryview | FileSpan
+Sendable: TypeAlias = bytes | memoryview | FileSpan
 
 
 class Body:
@@ -95,7 +94,7 @@ class Body:
     def __init__(self) -> None:
         self.begin(b"")
 
-    def begin(self, data: Sent, *, once: bool = False) -> None:
+    def begin(self, data: Sendable, *, once: bool = False) -> None:
         """Send something else.
 
         Args:

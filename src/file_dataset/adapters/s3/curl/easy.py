@@ -7,7 +7,7 @@ from typing import Final
 
 import pycurl
 
-from file_dataset.adapters.s3.curl.bodies import SENT, Body
+from file_dataset.adapters.s3.curl.bodies import AT_ONCE, Body
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.network import Network
 
@@ -20,7 +20,7 @@ _SETTINGS: Final[dict[int, object]] = {
     pycurl.TCP_NODELAY: 1,
     pycurl.TCP_KEEPALIVE: 1,
     pycurl.BUFFERSIZE: _BUFFER,
-    pycurl.UPLOAD_BUFFERSIZE: SENT,
+    pycurl.UPLOAD_BUFFERSIZE: AT_ONCE,
     # Keys may have segments like "..", which are names here and lead nowhere.
     pycurl.PATH_AS_IS: 1,
     pycurl.FOLLOWLOCATION: 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from file_dataset.adapters.s3.curl.bodies import FileSpan, Sent
+from file_dataset.adapters.s3.curl.bodies import FileSpan, Sendable
 from file_dataset.adapters.s3.curl.signing import EMPTY
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Exchange:
         *,
         headers: tuple[tuple[str, str], ...] = (),
         query: str = "",
-        body: Sent | None = None,
+        body: Sendable | None = None,
         payload: str = EMPTY,
         once: bool = False,
     ) -> None:
@@ -85,7 +85,7 @@ class Exchange:
         self.take: Callable[[Exchange, bytes], int | None] | None = take
         self.headers: tuple[tuple[str, str], ...] = headers
         self.query: str = query
-        self.body: Sent | None = body
+        self.body: Sendable | None = body
         self.payload: str = payload
         self.once: bool = once
         self.head: list[bytes] = []

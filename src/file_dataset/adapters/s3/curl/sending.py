@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from file_dataset.adapters.s3.carried import Declined
 from file_dataset.adapters.s3.checksums import check_kept, digest_header
 from file_dataset.adapters.s3.curl.answers import described
-from file_dataset.adapters.s3.curl.bodies import SENT, FileSpan
+from file_dataset.adapters.s3.curl.bodies import AT_ONCE, FileSpan
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.places import Place
 from file_dataset.adapters.s3.curl.signing import UNSIGNED, quoted
@@ -210,8 +210,9 @@ class SendPart(Send):
     def begin(self) -> Exchange:
         """The request, with the part's bytes."""
         self._file = FileSpan(self._path, self._span.start, self._span.length or 0)
-        if len(self._file) > SENT:
+        if len(self._file) > AT_ONCE:
             return self._put(self._file)
+        # Of small ones there may be hundreds, whose files need not stay open.
         with contextlib.closing(self._file):
             self._data = b"".join(self._file.pieces())
         return super().begin()

@@ -10,7 +10,7 @@ import attrs
 import pycurl
 
 from file_dataset.adapters.s3.carried import Carried
-from file_dataset.adapters.s3.curl.bodies import Body, Sent
+from file_dataset.adapters.s3.curl.bodies import Body, Sendable
 from file_dataset.adapters.s3.curl.drive import Drive
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.places import Place
@@ -64,7 +64,7 @@ def refusal(status: int, code: str = "", **headers: str) -> Answer:
     return Answer(status, named, f"<Error><Code>{code}</Code></Error>".encode() if code else b"")
 
 
-def read_by_libcurl(data: Sent) -> bytes:
+def read_by_libcurl(data: Sendable) -> bytes:
     """What libcurl reads of a body; less than all if it is told to break off."""
     body = Body()
     body.begin(data)

@@ -22,7 +22,7 @@ from tests.unit.adapters.s3.curl.simulated import (
 )
 
 from file_dataset.adapters.s3.carried import Declined, Redirected
-from file_dataset.adapters.s3.curl.bodies import SENT
+from file_dataset.adapters.s3.curl.bodies import AT_ONCE
 from file_dataset.adapters.s3.curl.sending import Send, SendFile, SendPart
 from file_dataset.adapters.s3.curl.signing import UNSIGNED
 from file_dataset.adapters.s3.meanings import ConflictError
@@ -256,7 +256,7 @@ class TestSendPart:
     @pytest.mark.parametrize("place", [PLACE, HASHING], ids=["free", "hashed"])
     @pytest.mark.parametrize("verify", [False, True], ids=["", "verified"])
     def test_a_large_one_is_read_as_it_leaves(self, path, place, verify):
-        data = os.urandom(SENT + 1)
+        data = os.urandom(AT_ONCE + 1)
         path.write_bytes(b"before" + data + b"behind")
         part = Part(7, Span(6, len(data)))
         task = SendPart(URL, place, path, part, upload="id", verify=verify)
@@ -277,9 +277,9 @@ class TestSendPart:
         task.drop()
         assert times_open(path) == 0
 
-    @pytest.mark.parametrize("cut", [1, SENT // 2], ids=["begin", "middle"])
+    @pytest.mark.parametrize("cut", [1, AT_ONCE // 2], ids=["begin", "middle"])
     def test_a_large_one_that_becomes_shorter_meanwhile_is_told(self, path, cut):
-        path.write_bytes(bytes(SENT + 1))
+        path.write_bytes(bytes(AT_ONCE + 1))
 
         class Cut(SendPart):
             def begin(self):
@@ -287,7 +287,7 @@ class TestSendPart:
                 os.truncate(path, cut)
                 return exchange
 
-        part = Part(7, Span(0, SENT + 1))
+        part = Part(7, Span(0, AT_ONCE + 1))
         value, _ = carried_out(
             lambda: Cut(URL, PLACE, path, part, upload="id"), Answer(200, {"ETag": '"part"'})
         )
@@ -298,8 +298,8 @@ class TestSendPart:
 
     @pytest.mark.parametrize("answer", [refusal(404, "NoSuchUpload"), refusal(500), Answer(200)])
     def test_the_file_is_closed_whatever_the_server_says(self, path, answer):
-        path.write_bytes(bytes(SENT + 1))
-        self.sent(path, span=Span(0, SENT + 1), answer=answer)
+        path.write_bytes(bytes(AT_ONCE + 1))
+        self.sent(path, span=Span(0, AT_ONCE + 1), answer=answer)
 
         assert times_open(path) == 0
 
