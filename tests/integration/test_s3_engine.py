@@ -7,6 +7,7 @@ import gc
 import multiprocessing
 import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,10 +15,14 @@ from tests.forking import ended, forked
 from tests.integration.static_server import static_server
 from tests.support import more_open_files_than_select_sees
 
+from file_dataset.adapters.s3.store import S3Store
 from file_dataset.domain.errors import StoreError
 from file_dataset.domain.outcomes import Done, Failed
 from file_dataset.domain.requests import Read, Stat, Write
 from file_dataset.domain.url import Url
+
+# Over plain HTTP its hash is made by a thread for that, where there is a second core.
+HASHED_APART = bytes(2**18)
 
 forks = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
@@ -51,6 +56,11 @@ def wrong(store, name, number=300):
 
 def is_right(name, outcome):
     return isinstance(outcome, Done) and outcome.value == f"{name}/{outcome.index}".encode()
+
+
+def middling(url):
+    """What is in an object that is large enough to be hashed by a thread for that."""
+    return f"{url}\n".encode() * (2**18 // len(f"{url}\n") + 1)
 
 
 def fork(name, store):
@@ -151,6 +161,32 @@ class TestProcesses:
             assert ended(child) == [0]
             assert sum(is_right("loop", outcome) for outcome in outcomes) == 2_999
 
+    @forks
+    def test_children_of_uploads_under_way_write_right(self, rclone_s3):
+        def writes(store: S3Store, bucket: Url, number: int) -> Iterator[tuple[int, Url]]:
+            urls = [bucket.joined(f"{number}/{each}") for each in range(40)]
+            outcomes = store.run([Write(url, middling(url)) for url in urls])
+            for count, outcome in enumerate(outcomes):
+                assert isinstance(outcome, Done)
+                yield count, urls[outcome.index]
+
+        def child_writes() -> bool:
+            found = len(list(writes(store, bucket, os.getpid())))
+            gc.collect()
+            return found == 40
+
+        bucket = rclone_s3.make_bucket()
+        with rclone_s3.store(engine="curl", max_in_flight=24) as store:
+            children = []
+            for count, _ in writes(store, bucket, 0):
+                if count in (0, 20, 39):
+                    children.append(forked(child_writes))
+            assert ended(*children) == [0, 0, 0]
+            for process in (0, *children):
+                for each in range(40):
+                    url = bucket.joined(f"{process}/{each}")
+                    assert rclone_s3.path_of(url).read_bytes() == middling(url)
+
     @pytest.mark.parametrize("how", ["spawn", "forkserver"])
     @pytest.mark.parametrize("is_used", [False, True], ids=["not used", "used"])
     def test_children_with_an_interpreter_of_their_own_read_right(self, server, how, is_used):
@@ -172,7 +208,7 @@ class TestProcesses:
 
 
 def threads_of_the_engine():
-    return [thread for thread in threading.enumerate() if thread.name == "file_dataset.curl"]
+    return [each for each in threading.enumerate() if each.name.startswith("file_dataset.curl")]
 
 
 def busy(store):
@@ -187,7 +223,11 @@ def open_files():
 
 class TestWhatIsLeft:
     @pytest.mark.parametrize("taken", [0, 1, 150, 200])
-    @pytest.mark.parametrize("verb", [Read, Stat, lambda url: Write(url, b"some bytes")])
+    @pytest.mark.parametrize(
+        "verb",
+        [Read, Stat, lambda url: Write(url, b"some bytes"), lambda url: Write(url, HASHED_APART)],
+        ids=["read", "stat", "write", "write what is hashed apart"],
+    )
     def test_a_batch_that_is_closed_early_leaves_nothing(self, server, taken, verb):
         before = server.counts.accepted
         with server.store(max_in_flight=32) as store:

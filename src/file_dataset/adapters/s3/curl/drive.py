@@ -12,20 +12,19 @@ from typing import Final, TypeAlias
 from pycurl import E_GOT_NOTHING
 
 from file_dataset.adapters.libcurl.multi import LONGEST_WAIT
-from file_dataset.adapters.s3.answers import answered
 from file_dataset.adapters.s3.calls import Call
-from file_dataset.adapters.s3.carried import Carried, Declined, Redirected
+from file_dataset.adapters.s3.carried import Carried, Declined
 from file_dataset.adapters.s3.curl import faults
-from file_dataset.adapters.s3.curl.answers import described, headers, is_ended, refusal
+from file_dataset.adapters.s3.curl.answers import described, is_ended
 from file_dataset.adapters.s3.curl.exchange import Exchange
 from file_dataset.adapters.s3.curl.handles import Handles
+from file_dataset.adapters.s3.curl.helpers import Helpers
 from file_dataset.adapters.s3.curl.pace import Pace
+from file_dataset.adapters.s3.curl.refusals import refused
 from file_dataset.adapters.s3.curl.signing import Keys, signed
 from file_dataset.adapters.s3.curl.tasks import NOT_YET, Streams, Task
-from file_dataset.domain.errors import FileDatasetError, ThrottledError, UnauthenticatedError
+from file_dataset.domain.errors import FileDatasetError, ThrottledError
 
-# Answers to which boto3 knows the remedy, or the right words.
-_FOR_BOTO3: Final = frozenset({301, 302, 303, 305, 307, 308, 400})
 # How often a request may be refused for coming too fast while others, sent as fast, are served.
 _PASSED_OVER: Final = 20
 # Bytes that may be in memory on their way to the server, however far it is.
@@ -64,6 +63,7 @@ class Drive:
         self._keys = keys
         self._keys_now: Keys | None = None
         self._ready = streams.ready
+        self._helpers = Helpers(handles.ring)
         self._clock = clock
         self._begun: dict[Task, int] = {}
         # What goes on in the place of tasks that have ended, with their indices.
@@ -85,7 +85,7 @@ class Drive:
         """
         carried: list[Carried] = []
         wait = self._send(carried) if may_send else math.inf
-        if len(self._handles) or math.isfinite(wait):
+        if len(self._handles) or len(self._helpers) or math.isfinite(wait):
             # Who has something to give already does not wait for more.
             for exchange in self._handles.wait(0.0 if carried else min(wait, patience)):
                 self._settle(exchange, carried)
@@ -94,6 +94,7 @@ class Drive:
     def stop(self) -> None:
         """Break off what is under way."""
         self._handles.stop_all()
+        self._helpers.stop()
         for task in self._begun:
             task.drop()
 
@@ -101,12 +102,12 @@ class Drive:
         """Send what may be sent; gives the seconds until more may, infinity if that depends."""
         # Asked for anew each time that something leaves, since those that expire are renewed.
         self._keys_now = None
-        while not self._sending or self._has_room():
+        while not self._sending or self._has_room() or self._helpers.have_begun:
             now = self._clock()
             wait = self._pace.wait(len(self._handles), now)
             if wait:
                 return wait
-            exchange = self._ready.popleft() if self._ready else self._begin_next(carried)
+            exchange = self._next_exchange(carried)
             if exchange is None:
                 break
             try:
@@ -117,21 +118,41 @@ class Drive:
 
     def _has_room(self) -> bool:
         """Whether another body may be in memory: of more than is needed, none is in a cache."""
-        is_little = self._sending < self._pace.bytes_at_once or len(self._handles) < _FEW
+        under_way = len(self._handles) + len(self._helpers)
+        is_little = self._sending < self._pace.bytes_at_once or under_way < _FEW
         return is_little and self._sending < _IN_MEMORY
+
+    def _next_exchange(self, carried: list[Carried]) -> Exchange | None:
+        if self._ready:
+            return self._ready.popleft()
+        while self._helpers.have_begun:
+            task, size, begun = self._helpers.give()
+            self._sending -= size
+            try:
+                return begun.result()
+            except (FileDatasetError, Declined) as why:
+                self._give_up(task, why, carried)
+        return self._begin_next(carried)
 
     def _begin_next(self, carried: list[Carried]) -> Exchange | None:
         while (following := self._next()) is not None:
             index, make = following
-            task = None
             try:
                 task = make()
-                exchange = task.begin()
             except (FileDatasetError, Declined) as why:
-                self._fail(index, task, why, carried)
+                carried.append(Carried(index, why))
+                continue
+            self._begun[task] = index
+            try:
+                size = task.open()
+                if not self._helpers.take(task, size):
+                    return task.begin()
+            except (FileDatasetError, Declined) as why:
+                self._give_up(task, why, carried)
             else:
-                self._begun[task] = index
-                return exchange
+                self._sending += size
+                if not self._has_room():
+                    return None
         self._all_begun = True
         return None
 
@@ -190,7 +211,7 @@ class Drive:
                 self._pace.answered(exchange.latency, self._clock())
                 value = task.end(exchange)
             else:
-                error = _refused(exchange)
+                error = refused(exchange)
                 if not isinstance(error, ThrottledError):
                     self._pace.answered(exchange.latency, self._clock())
                 elif self._is_to_wait(exchange, error):
@@ -228,16 +249,8 @@ class Drive:
             else:
                 self._handles.stop(exchange)
         task.drop()
-        self._fail(self._begun.pop(task), task, why, carried)
-
-    def _fail(
-        self,
-        index: int,
-        task: Task | None,
-        why: FileDatasetError | Declined,
-        carried: list[Carried],
-    ) -> None:
-        undoing = None if task is None else task.undoing(why)
+        index = self._begun.pop(task)
+        undoing = task.undoing(why)
         if undoing is None:
             carried.append(Carried(index, why))
         else:
@@ -246,17 +259,3 @@ class Drive:
 
 def _itself(task: Task) -> Task:
     return task
-
-
-def _refused(exchange: Exchange) -> FileDatasetError:
-    """What a server's refusal means. Raises Declined if boto3 knows better what to do."""
-    if exchange.status in _FOR_BOTO3:
-        raise Redirected
-    task = exchange.task
-    said = refusal(exchange.status, headers(exchange.head), exchange.take_said(), task.operation)
-    exchange.code = said.response["Error"]["Code"]
-    error = answered(said, Call(task.url, mode=task.mode))
-    if isinstance(error, UnauthenticatedError):
-        # There may be other credentials by now, which boto3 looks for.
-        raise Declined from error
-    return error

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from file_dataset.adapters.s3.carried import Declined
 from file_dataset.adapters.s3.checksums import check_kept, digest_header
@@ -60,9 +60,17 @@ class Send(Task):
         self._verify = verify
         self._md5 = b""
 
+    def open(self) -> int:
+        """How many bytes are hashed."""
+        return self._hashed(memoryview(self._data).nbytes)
+
     def begin(self) -> Exchange:
         """The request, with the bytes."""
         return self._put(_flat(self._data))
+
+    def _hashed(self, size: int) -> int:
+        """How many bytes of so many are hashed."""
+        return size if self.place.hashes or self._verify else 0
 
     def _put(self, data: memoryview | FileSpan) -> Exchange:
         payload = _fed(data, hashlib.sha256()).hexdigest() if self.place.hashes else UNSIGNED
@@ -147,26 +155,43 @@ class SendFile(Send):
         super().__init__(url, place, b"", mode=mode, verify=verify)
         self._path = path
         self._most = most
+        self._file = -1
+        self._before: os.stat_result
 
-    def begin(self) -> Exchange:
-        """The request, with the file's bytes."""
+    def open(self) -> int:
+        """How many bytes of the file are hashed; it is open then."""
         # Most files are small: their path is not made into a Url unless something is wrong.
         try:
             # Without waiting for who would write to a pipe.
-            file = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
-            try:
-                status = regular(os.fstat(file), self._path)
-                if status.st_size >= self._most:
-                    raise Declined
-                self._data = read_unchanged(file, self._path, status)
-            finally:
-                os.close(file)
-        except OSError:
-            with local_errors(Url.local(self._path)):
-                # Which has better words for what cannot even be opened, as a socket cannot.
-                status_of_file(self._path)
-                raise
+            self._file = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
+            self._before = regular(os.fstat(self._file), self._path)
+        except OSError as error:
+            self._tell(error)
+        size = self._before.st_size
+        if size >= self._most:
+            raise Declined
+        return self._hashed(size)
+
+    def begin(self) -> Exchange:
+        """The request, with the file's bytes."""
+        try:
+            self._data = read_unchanged(self._file, self._path, self._before)
+        except OSError as error:
+            self._tell(error)
+        self.drop()
         return super().begin()
+
+    def drop(self) -> None:
+        """Close the file."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+
+    def _tell(self, error: OSError) -> NoReturn:
+        with local_errors(Url.local(self._path)):
+            # Which has better words for what cannot even be opened, as a socket cannot.
+            status_of_file(self._path)
+            raise error
 
 
 def upload_query(upload: str) -> str:
@@ -206,6 +231,10 @@ class SendPart(Send):
         self._path = path
         self._span = part.span
         self._file: FileSpan | None = None
+
+    def open(self) -> int:
+        """How many bytes are hashed."""
+        return self._hashed(self._span.length or 0)
 
     def begin(self) -> Exchange:
         """The request, with the part's bytes."""

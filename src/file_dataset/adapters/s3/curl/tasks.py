@@ -39,9 +39,18 @@ class Task(ABC):
         self.place = place
         self.key: str = quoted(url.key)
 
+    def open(self) -> int:
+        """Get ready to begin; gives how many bytes begin() hashes, if it does.
+
+        Raises:
+            StoreError: If what it reads cannot be read.
+            Declined: If boto3 has to do it.
+        """
+        return 0
+
     @abstractmethod
     def begin(self) -> Exchange:
-        """The first exchange, or the only one.
+        """The first exchange, or the only one, after open(); perhaps in another thread.
 
         Raises:
             StoreError: If it cannot even be asked for.

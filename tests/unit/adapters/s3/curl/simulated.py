@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
@@ -117,6 +118,9 @@ class Handles:
         self._server = server
         self._random = random.Random(seed)
         self._busy: dict[Exchange, Transfer] = {}
+        # Whose time is no simulated one.
+        self.has_helpers = False
+        self._rung = threading.Event()
 
     def __len__(self) -> int:
         return len(self._busy)
@@ -143,9 +147,15 @@ class Handles:
     def stop_all(self) -> None:
         self._busy.clear()
 
+    def ring(self) -> None:
+        self._rung.set()
+
     def wait(self, seconds: float) -> Iterator[Exchange]:
         assert self._busy or seconds < float("inf"), "nothing would ever end this wait"
         self.waits.append(seconds)
+        if not self._busy and self.has_helpers:
+            assert self._rung.wait(10), "nobody rang"
+        self._rung.clear()
         self.now += 0.001 if self._busy else seconds
         ended = [self._step() for _ in range(self._random.randint(1, 8)) if self._busy]
         for each in ended:
