@@ -27,7 +27,7 @@ from file_dataset.domain.errors import FileDatasetError, ThrottledError
 
 # How often a request may be refused for coming too fast while others, sent as fast, are served.
 _PASSED_OVER: Final = 20
-# Bytes that may be in memory on their way to the server, however far it is.
+# Bytes that may be in memory on their way to the server, however far it is; helpers have their own.
 _IN_MEMORY: Final = 2**26
 # So many requests are under way at least, even if they take more than what a near server calls for.
 _FEW: Final = 8
@@ -102,7 +102,7 @@ class Drive:
         """Send what may be sent; gives the seconds until more may, infinity if that depends."""
         # Asked for anew each time that something leaves, since those that expire are renewed.
         self._keys_now = None
-        while not self._sending or self._has_room() or self._helpers.have_begun:
+        while not self._sending or self._has_room():
             now = self._clock()
             wait = self._pace.wait(len(self._handles), now)
             if wait:
@@ -118,21 +118,19 @@ class Drive:
 
     def _has_room(self) -> bool:
         """Whether another body may be in memory: of more than is needed, none is in a cache."""
-        under_way = len(self._handles) + len(self._helpers)
-        is_little = self._sending < self._pace.bytes_at_once or under_way < _FEW
+        is_little = self._sending < self._pace.bytes_at_once or len(self._handles) < _FEW
         return is_little and self._sending < _IN_MEMORY
 
     def _next_exchange(self, carried: list[Carried]) -> Exchange | None:
         if self._ready:
             return self._ready.popleft()
         while self._helpers.have_begun:
-            task, size, begun = self._helpers.give()
-            self._sending -= size
+            task, begun = self._helpers.give()
             try:
                 return begun.result()
             except (FileDatasetError, Declined) as why:
                 self._give_up(task, why, carried)
-        return self._begin_next(carried)
+        return None if self._helpers.are_busy else self._begin_next(carried)
 
     def _begin_next(self, carried: list[Carried]) -> Exchange | None:
         while (following := self._next()) is not None:
@@ -145,14 +143,12 @@ class Drive:
             self._begun[task] = index
             try:
                 size = task.open()
-                if not self._helpers.take(task, size):
+                if not (size and self._helpers.take(task, size)):
                     return task.begin()
             except (FileDatasetError, Declined) as why:
                 self._give_up(task, why, carried)
-            else:
-                self._sending += size
-                if not self._has_room():
-                    return None
+            if self._helpers.are_busy:
+                return None
         self._all_begun = True
         return None
 

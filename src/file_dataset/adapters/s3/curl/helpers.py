@@ -16,6 +16,10 @@ from file_dataset.adapters.s3.curl.tasks import Task
 _MANY: Final = 2**17
 # Two keep up with the thread that they help, unless the processor has no instructions for hashes.
 _MOST: Final = 4
+# Tasks for each thread that may wait for it or for the network, so that neither of these waits for
+# the other; and how many bytes they may have.
+_WAITING: Final = 16
+_BYTES: Final = 2**24
 
 
 class Helpers:
@@ -31,12 +35,19 @@ class Helpers:
     def __init__(self, ring: Callable[[], object]) -> None:
         self._ring = ring
         self._threads: ThreadPoolExecutor | None = None
+        self._most = 0
         self._sizes: dict[Task, int] = {}
         self._begun: deque[tuple[Task, Future[Exchange]]] = deque()
 
     def __len__(self) -> int:
         """How many tasks they have that were not taken back."""
         return len(self._sizes)
+
+    @property
+    def are_busy(self) -> bool:
+        """Whether they are to be given no more now."""
+        sizes = self._sizes
+        return bool(sizes) and (len(sizes) >= self._most or sum(sizes.values()) >= _BYTES)
 
     @property
     def have_begun(self) -> bool:
@@ -53,15 +64,18 @@ class Helpers:
         if size < _MANY or (cores := _cores()) == 1:
             return False
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(min(cores, _MOST), "file_dataset.curl.helper")
+            threads = min(cores, _MOST)
+            self._threads = ThreadPoolExecutor(threads, "file_dataset.curl.helper")
+            self._most = threads * _WAITING
         self._sizes[task] = size
         self._threads.submit(task.begin).add_done_callback(partial(self._note, task))
         return True
 
-    def give(self) -> tuple[Task, int, Future[Exchange]]:
-        """A task that was begun, its size, and its exchange, or what was raised instead."""
+    def give(self) -> tuple[Task, Future[Exchange]]:
+        """A task that was begun, and its exchange, or what was raised instead."""
         task, begun = self._begun.popleft()
-        return task, self._sizes.pop(task), begun
+        del self._sizes[task]
+        return task, begun
 
     def stop(self) -> None:
         """Wait for what is being begun, and begin nothing more."""

@@ -9,8 +9,10 @@ from file_dataset.adapters.s3.curl.rate import LONGEST_PAUSE, PER_SECOND, Rate
 
 # What keeps a server on the same machine busy, and a client's interpreter too.
 _LEAST: Final = 64
-# Bytes of bodies that may be under way for each request that may: 2 GB a second.
-_EACH: Final = 2**17
+# Bytes of bodies that a server may take in a second; more of them than this times the latency only
+# wait. For a near one there are as many as the processor's own cache has room for.
+_BYTES_PER_SECOND: Final = 2 * 10**9
+_LEAST_BYTES: Final = 2**21
 # How often the shortest latency is made a little longer, so that a lucky one is forgotten.
 _FORGET_EVERY: Final = 0.25
 _FORGET: Final = 1.025
@@ -28,10 +30,12 @@ class Pace:
 
     Attributes:
         served: How many requests of the batch were answered.
+        bytes_at_once: How much may be on its way to the server, for it to be busy at its distance.
     """
 
     def __init__(self, most: int, rate: Rate, *, now: float) -> None:
         self.served: int = 0
+        self.bytes_at_once: int = _LEAST_BYTES
         self._rate = rate
         self._most = most
         self._limit = min(most, _LEAST)
@@ -40,11 +44,6 @@ class Pace:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._limit} at once, {self._rate!r})"
-
-    @property
-    def bytes_at_once(self) -> int:
-        """How much may be on its way to the server, for it to be busy at this distance."""
-        return self._limit * _EACH
 
     def wait(self, under_way: int, now: float) -> float:
         """Seconds until another request may be sent; infinity while too many are under way."""
@@ -65,6 +64,7 @@ class Pace:
             return
         self._shortest = min(latency, self._shortest)
         self._limit = min(self._most, max(_LEAST, round(self._shortest * PER_SECOND)))
+        self.bytes_at_once = max(_LEAST_BYTES, round(self._shortest * _BYTES_PER_SECOND))
 
     def throttled(self, sent: float, now: float, *, pause: float = 0.0) -> bool:
         """Take note of a request that the server refused because there were too many.

@@ -119,9 +119,9 @@ class TestHelpers:
         task.may_go_on.set()
         rings.get(timeout=10)
         assert (len(helpers), helpers.have_begun) == (1, True)
-        given_back, size, begun = helpers.give()
+        given_back, begun = helpers.give()
 
-        assert (given_back, size) == (task, MANY)
+        assert given_back is task
         assert begun.result().payload == hashlib.sha256(bytes(MANY)).hexdigest()
         assert (len(helpers), helpers.have_begun) == (0, False)
 
@@ -149,6 +149,23 @@ class TestHelpers:
         for task in tasks:
             task.may_go_on.set()
 
+    def test_they_are_busy_with_many(self, helpers):
+        for number in range(2 * module._WAITING):
+            assert not helpers.are_busy
+            helpers.take(Send(keyed(number), HASHING, b""), MANY)
+
+        assert helpers.are_busy
+
+    def test_they_are_busy_with_large_ones_until_those_are_taken_back(self, helpers, rings):
+        helpers.take(Send(keyed(0), HASHING, b""), module._BYTES - MANY)
+        assert not helpers.are_busy
+        helpers.take(Send(keyed(1), HASHING, b""), MANY)
+        assert helpers.are_busy
+
+        rings.get(timeout=10)
+        helpers.give()
+        assert not helpers.are_busy
+
     def test_what_is_raised_is_given_back(self, helpers, rings):
         error = IntegrityError("changed")
         task = Slow(0, raises=error)
@@ -156,7 +173,7 @@ class TestHelpers:
         helpers.take(task, MANY)
         rings.get(timeout=10)
 
-        assert helpers.give()[2].exception() is error
+        assert helpers.give()[1].exception() is error
 
     def test_what_nobody_has_begun_when_they_stop_is_never_begun(self, helpers):
         tasks = [Slow(number) for number in range(4)]
@@ -282,6 +299,21 @@ class TestDrives:
         assert [task.dropped for task in slow] == [1, 1, 1]
         assert [asked.key for asked in handles.asked] == ["3"]
 
+    def test_who_is_slow_is_given_no_more_than_a_few(self):
+        slow: list[Slow] = []
+
+        def make():
+            slow.append(Slow(len(slow)))
+            return slow[-1]
+
+        drive = drive_of([make] * 100, Handles(lambda asked: Answer(200)))
+        for _ in range(50):
+            drive.step(may_send=True)
+        soon(slow)
+        drive.stop()
+
+        assert len(slow) == 2 * module._WAITING
+
     @pytest.mark.parametrize("size", [MANY, 2**24])
     def test_no_more_is_read_ahead_than_may_be_in_memory(self, size):
         """And none of it waits for room that only it takes."""
@@ -304,13 +336,13 @@ class TestDrives:
             most = max(most, len(opened))
             return Answer(200)
 
-        makes = [lambda n=n: Noted(keyed(n), HASHING, body) for n in range(40)]
+        makes = [lambda n=n: Noted(keyed(n), HASHING, body) for n in range(60)]
         pace = Unhurried(4, bytes_at_once=8 * MANY)
         carried, _ = helped(makes, answer, pace=pace)
 
-        assert carried == dict.fromkeys(range(40))
-        # Eight are a few that may be under way in any case, 64 MiB may be in memory.
-        assert most <= 9 if size == MANY else most <= 5
+        assert carried == dict.fromkeys(range(60))
+        # Besides the helpers' there are eight on their way, or, of large ones, 64 MiB.
+        assert most <= 2 * module._WAITING + 9 if size == MANY else most <= 1 + 5
 
 
 def test_only_what_is_hashed_counts():
