@@ -7,7 +7,6 @@ import gc
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,7 +14,6 @@ from tests.forking import ended, forked
 from tests.integration.static_server import static_server
 from tests.support import more_open_files_than_select_sees
 
-from file_dataset.adapters.s3.store import S3Store
 from file_dataset.domain.errors import StoreError
 from file_dataset.domain.outcomes import Done, Failed
 from file_dataset.domain.requests import Read, Stat, Write
@@ -163,28 +161,29 @@ class TestProcesses:
 
     @forks
     def test_children_of_uploads_under_way_write_right(self, rclone_s3):
-        def writes(store: S3Store, bucket: Url, number: int) -> Iterator[tuple[int, Url]]:
-            urls = [bucket.joined(f"{number}/{each}") for each in range(40)]
-            outcomes = store.run([Write(url, middling(url)) for url in urls])
-            for count, outcome in enumerate(outcomes):
-                assert isinstance(outcome, Done)
-                yield count, urls[outcome.index]
+        def written(process):
+            urls = urls_in(process)
+            for outcome in store.run([Write(url, middling(url)) for url in urls]):
+                yield isinstance(outcome, Done)
+
+        def urls_in(process):
+            return [bucket.joined(f"{process}/{each}") for each in range(40)]
 
         def child_writes() -> bool:
-            found = len(list(writes(store, bucket, os.getpid())))
+            is_right = all(written(os.getpid()))
             gc.collect()
-            return found == 40
+            return is_right
 
         bucket = rclone_s3.make_bucket()
         with rclone_s3.store(engine="curl", max_in_flight=24) as store:
             children = []
-            for count, _ in writes(store, bucket, 0):
+            for count, is_right in enumerate(written(0)):
+                assert is_right
                 if count in (0, 20, 39):
                     children.append(forked(child_writes))
             assert ended(*children) == [0, 0, 0]
             for process in (0, *children):
-                for each in range(40):
-                    url = bucket.joined(f"{process}/{each}")
+                for url in urls_in(process):
                     assert rclone_s3.path_of(url).read_bytes() == middling(url)
 
     @pytest.mark.parametrize("how", ["spawn", "forkserver"])

@@ -9,18 +9,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final, TypeAlias
 
-from pycurl import E_GOT_NOTHING
-
 from file_dataset.adapters.libcurl.multi import LONGEST_WAIT
-from file_dataset.adapters.s3.calls import Call
 from file_dataset.adapters.s3.carried import Carried, Declined
-from file_dataset.adapters.s3.curl import faults
-from file_dataset.adapters.s3.curl.answers import described, is_ended
+from file_dataset.adapters.s3.curl.answers import is_ended
 from file_dataset.adapters.s3.curl.exchange import Exchange
+from file_dataset.adapters.s3.curl.failures import broken_off, refused
 from file_dataset.adapters.s3.curl.handles import Handles
 from file_dataset.adapters.s3.curl.helpers import Helpers
 from file_dataset.adapters.s3.curl.pace import Pace
-from file_dataset.adapters.s3.curl.refusals import refused
 from file_dataset.adapters.s3.curl.signing import Keys, signed
 from file_dataset.adapters.s3.curl.tasks import NOT_YET, Streams, Task
 from file_dataset.domain.errors import FileDatasetError, ThrottledError
@@ -130,7 +126,7 @@ class Drive:
                 return begun.result()
             except (FileDatasetError, Declined) as why:
                 self._give_up(task, why, carried)
-        return None if self._helpers.are_busy else self._begin_next(carried)
+        return None if self._helpers.have_enough else self._begin_next(carried)
 
     def _begin_next(self, carried: list[Carried]) -> Exchange | None:
         while (following := self._next()) is not None:
@@ -143,11 +139,11 @@ class Drive:
             self._begun[task] = index
             try:
                 size = task.open()
-                if not (size and self._helpers.take(task, size)):
+                if not self._helpers.take(task, size):
                     return task.begin()
             except (FileDatasetError, Declined) as why:
                 self._give_up(task, why, carried)
-            if self._helpers.are_busy:
+            if self._helpers.have_enough:
                 return None
         self._all_begun = True
         return None
@@ -190,19 +186,8 @@ class Drive:
         if exchange.body is not None:
             self._sending -= exchange.held
         try:
-            if exchange.fault:
-                error = faults.failed(
-                    exchange.fault,
-                    exchange.message,
-                    Call(task.url),
-                    want=described(exchange.head).get("content-length", "?"),
-                    got=exchange.received,
-                )
-                value = task.broke(exchange, error)
-            elif not is_ended(exchange.head):
-                # libcurl takes a connection that ends there for the end of an empty body.
-                cut = faults.failed(E_GOT_NOTHING, "the answer's head is cut off", Call(task.url))
-                value = task.broke(exchange, cut)
+            if exchange.fault or not is_ended(exchange.head):
+                value = task.broke(exchange, broken_off(exchange))
             elif 200 <= exchange.status < 300:
                 self._pace.answered(exchange.latency, self._clock())
                 value = task.end(exchange)

@@ -44,8 +44,8 @@ class Helpers:
         return len(self._sizes)
 
     @property
-    def are_busy(self) -> bool:
-        """Whether they are to be given no more now."""
+    def have_enough(self) -> bool:
+        """Whether they have all that may be in memory for them, begun or not."""
         sizes = self._sizes
         return bool(sizes) and (len(sizes) >= self._most or sum(sizes.values()) >= _BYTES)
 

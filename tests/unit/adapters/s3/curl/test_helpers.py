@@ -149,22 +149,22 @@ class TestHelpers:
         for task in tasks:
             task.may_go_on.set()
 
-    def test_they_are_busy_with_many(self, helpers):
+    def test_they_have_enough_with_many(self, helpers):
         for number in range(2 * module._WAITING):
-            assert not helpers.are_busy
+            assert not helpers.have_enough
             helpers.take(Send(keyed(number), HASHING, b""), MANY)
 
-        assert helpers.are_busy
+        assert helpers.have_enough
 
-    def test_they_are_busy_with_large_ones_until_those_are_taken_back(self, helpers, rings):
+    def test_they_have_enough_with_large_ones_until_those_are_taken_back(self, helpers, rings):
         helpers.take(Send(keyed(0), HASHING, b""), module._BYTES - MANY)
-        assert not helpers.are_busy
+        assert not helpers.have_enough
         helpers.take(Send(keyed(1), HASHING, b""), MANY)
-        assert helpers.are_busy
+        assert helpers.have_enough
 
         rings.get(timeout=10)
         helpers.give()
-        assert not helpers.are_busy
+        assert not helpers.have_enough
 
     def test_what_is_raised_is_given_back(self, helpers, rings):
         error = IntegrityError("changed")
