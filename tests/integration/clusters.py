@@ -63,7 +63,12 @@ def local_ray(*, workers: int = 2) -> Iterator[Cluster]:
 
     on_sigterm = signal.getsignal(signal.SIGTERM)
     # In a directory with a short name: Ray's sockets are in it, whose paths have 107 bytes at most.
-    with tempfile.TemporaryDirectory(prefix="ray-") as directory:
+    with (
+        tempfile.TemporaryDirectory(prefix="ray-") as directory,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        # Its threads would look for a server of metrics, while other tests count open files.
+        patch.setenv("RAY_DATA_USAGE_DISABLED", "1")
         workers_temp = Path(directory) / "tmp"
         workers_temp.mkdir()
         try:
